@@ -1,0 +1,95 @@
+/*
+ * The schema, as the ordered list of single statements that made it.  A
+ * number never changes its meaning once it was released; append only.
+ * Rules (Aurora DSQL is the narrowest of the three): src/db/README.md.
+ */
+
+#include <stddef.h>
+
+#include "schema.h"
+
+
+const char *const  vault_schema[] = {
+
+    /* 1 */
+    "CREATE TABLE IF NOT EXISTS users ("
+    " id text PRIMARY KEY,"
+    " email text NOT NULL UNIQUE,"
+    " name text,"
+    " culture text NOT NULL,"
+    " email_verified bigint NOT NULL,"
+    " verify_devices bigint NOT NULL,"
+    " avatar_color text,"
+    " password_hash text NOT NULL,"
+    " password_salt text NOT NULL,"
+    " password_rounds bigint NOT NULL,"
+    " password_hint text,"
+    " master_salt text NOT NULL,"
+    " kdf bigint NOT NULL,"
+    " kdf_iterations bigint NOT NULL,"
+    " kdf_memory bigint,"
+    " kdf_parallelism bigint,"
+    " user_key text,"
+    " user_key_id text,"
+    " public_key text,"
+    " private_key text,"
+    " security_stamp text NOT NULL,"
+    " api_key text NOT NULL,"
+    " equivalent_domains text NOT NULL,"
+    " excluded_globals text NOT NULL,"
+    " created_at bigint NOT NULL,"
+    " password_changed_at bigint NOT NULL,"
+    " revised_at bigint NOT NULL)",
+
+    /* 2 */
+    "CREATE TABLE IF NOT EXISTS devices ("
+    " id text PRIMARY KEY,"
+    " user_id text NOT NULL,"
+    " identifier text NOT NULL,"
+    " type bigint NOT NULL,"
+    " name text NOT NULL,"
+    " refresh_hash text UNIQUE,"
+    " refresh_stamp text,"
+    " refresh_expires_at bigint,"
+    " push_token text,"
+    " encrypted_user_key text,"
+    " encrypted_public_key text,"
+    " encrypted_private_key text,"
+    " created_at bigint NOT NULL,"
+    " seen_at bigint NOT NULL,"
+    " UNIQUE (user_id, identifier))",
+
+    /* 3 */
+    "CREATE TABLE IF NOT EXISTS folders ("
+    " id text PRIMARY KEY,"
+    " user_id text NOT NULL,"
+    " name text NOT NULL,"
+    " created_at bigint NOT NULL,"
+    " revised_at bigint NOT NULL)",
+
+    /* 4 */
+    "CREATE INDEX {{async}} IF NOT EXISTS folders_user ON folders (user_id)",
+
+    /* 5: data holds the encrypted members as one normalised JSON object */
+    "CREATE TABLE IF NOT EXISTS ciphers ("
+    " id text PRIMARY KEY,"
+    " user_id text,"
+    " organization_id text,"
+    " folder_id text,"
+    " type bigint NOT NULL,"
+    " favorite bigint NOT NULL,"
+    " data text NOT NULL,"
+    " created_at bigint NOT NULL,"
+    " revised_at bigint NOT NULL,"
+    " deleted_at bigint,"
+    " archived_at bigint)",
+
+    /* 6 */
+    "CREATE INDEX {{async}} IF NOT EXISTS ciphers_user ON ciphers (user_id)",
+
+    /* 7 */
+    "CREATE INDEX {{async}} IF NOT EXISTS ciphers_folder"
+    " ON ciphers (folder_id)",
+
+    NULL
+};

@@ -1,0 +1,43 @@
+/*
+ * conf - the settings of one vault, as the directives of the root file left
+ * them.  Plain data: no layer below the root file knows a directive.
+ */
+
+#ifndef VAULT_RUN_CONF_H
+#define VAULT_RUN_CONF_H
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+typedef struct vault_db_s       vault_db_t;
+typedef struct vault_keyring_s  vault_keyring_t;
+typedef struct vault_router_s   vault_router_t;
+typedef struct vault_limits_s   vault_limits_t;
+typedef struct vault_cache_s    vault_cache_t;
+
+typedef struct {
+    ngx_str_t         origin;         /* "https://host[:port]", no slash; or
+                                         empty: taken from each request */
+    ngx_str_t         web_vault;      /* folder of a web vault; or empty */
+
+    vault_db_t       *db;
+    vault_keyring_t  *keyring;        /* signs and checks tokens */
+    vault_router_t   *router;
+    vault_limits_t   *limits;         /* failed logins, over all workers */
+    vault_cache_t    *cache;          /* sync answers, of this worker */
+
+    ngx_flag_t        signups;        /* may strangers register? */
+    ngx_array_t      *signup_domains; /* of ngx_str_t, lower case; or NULL */
+
+    ngx_uint_t        kdf_rounds;     /* server-side PBKDF2 rounds of new
+                                         password hashes */
+    time_t            access_life;    /* seconds an access token lives */
+    time_t            refresh_life;   /* seconds a device may stay silent */
+
+    ngx_msec_t        deadline;       /* of a whole request */
+    ngx_uint_t        max_coroutines; /* requests in flight in a worker */
+} vault_conf_t;
+
+
+#endif
