@@ -49,4 +49,107 @@ typedef struct {
 } vault_user_t;
 
 
+/*
+ * All columns, for a query that reads `users u` beside other tables, and the
+ * entries of its row table at `base` in a larger struct.
+ */
+#define VAULT_USER_SQL                                                        \
+    "u.id, u.email, u.name, u.culture, u.email_verified, u.verify_devices,"   \
+    " u.avatar_color, u.password_hash, u.password_salt, u.password_rounds,"   \
+    " u.password_hint, u.master_salt, u.kdf, u.kdf_iterations,"               \
+    " u.kdf_memory, u.kdf_parallelism, u.user_key, u.user_key_id,"            \
+    " u.public_key, u.private_key, u.security_stamp, u.api_key,"              \
+    " u.equivalent_domains, u.excluded_globals, u.created_at,"                \
+    " u.password_changed_at, u.revised_at"
+
+#define VAULT_USER_COLUMNS(base)                                              \
+    VAULT_USER_TEXT(base, id), VAULT_USER_TEXT(base, email),                  \
+    VAULT_USER_TEXT(base, name), VAULT_USER_TEXT(base, culture),              \
+    VAULT_USER_INT(base, email_verified),                                     \
+    VAULT_USER_INT(base, verify_devices),                                     \
+    VAULT_USER_TEXT(base, avatar_color),                                      \
+    VAULT_USER_TEXT(base, password_hash),                                     \
+    VAULT_USER_TEXT(base, password_salt),                                     \
+    VAULT_USER_INT(base, password_rounds),                                    \
+    VAULT_USER_TEXT(base, password_hint),                                     \
+    VAULT_USER_TEXT(base, master_salt),                                       \
+    VAULT_USER_INT(base, kdf), VAULT_USER_INT(base, kdf_iterations),          \
+    VAULT_USER_INT(base, kdf_memory),                                         \
+    VAULT_USER_INT(base, kdf_parallelism),                                    \
+    VAULT_USER_TEXT(base, user_key), VAULT_USER_TEXT(base, user_key_id),      \
+    VAULT_USER_TEXT(base, public_key), VAULT_USER_TEXT(base, private_key),    \
+    VAULT_USER_TEXT(base, security_stamp), VAULT_USER_TEXT(base, api_key),    \
+    VAULT_USER_TEXT(base, equivalent_domains),                                \
+    VAULT_USER_TEXT(base, excluded_globals),                                  \
+    VAULT_USER_INT(base, created_at),                                         \
+    VAULT_USER_INT(base, password_changed_at),                                \
+    VAULT_USER_INT(base, revised_at)
+
+#define VAULT_USER_TEXT(base, column)                                         \
+    { VAULT_COL_TEXT, #column, (base) + offsetof(vault_user_t, column) }
+#define VAULT_USER_INT(base, column)                                          \
+    { VAULT_COL_INT, #column, (base) + offsetof(vault_user_t, column) }
+
+/*
+ * The assignment that every statement which changes what a user's clients see
+ * must make on that user's row; `now` is its parameter: "$2".  It grows even
+ * if the clock does not.
+ */
+#define VAULT_USER_REVISE(now)                                                \
+    "revised_at = CASE WHEN revised_at >= " now                               \
+    " THEN revised_at + 1 ELSE " now " END"
+
+/*
+ * Bumps revised_at: once in each transaction that changes anything else that
+ * the user's clients see (ciphers, folders).  *Awaits.*  Fails with 400 if the
+ * security stamp is no longer that of `user`: so a write of a session that a
+ * key rotation has ended cannot slip in behind it.
+ */
+void vault_user_touch(vault_request_t *vr, const vault_user_t *user);
+
+
+/* All *await*.  NULL if there is none. */
+vault_user_t *vault_user_find(vault_request_t *vr, const ngx_str_t *id);
+vault_user_t *vault_user_find_email(vault_request_t *vr,
+    const ngx_str_t *email);
+
+/* 404 if there is none. */
+vault_user_t *vault_user_get(vault_request_t *vr, const ngx_str_t *id);
+
+/* A new account; 0 if the e-mail is taken. */
+ngx_uint_t vault_user_insert(vault_request_t *vr, const vault_user_t *user);
+
+/*
+ * Writes of single members of *user, all but the last bumping revised_at.
+ * vault_user_set_keys() and vault_user_set_key_id() set what was null, and
+ * answer 0 if it was not.
+ */
+void vault_user_set_name(vault_request_t *vr, const vault_user_t *user);
+void vault_user_set_avatar(vault_request_t *vr, const vault_user_t *user);
+void vault_user_set_verify_devices(vault_request_t *vr,
+    const vault_user_t *user);
+void vault_user_set_stamp(vault_request_t *vr, const vault_user_t *user);
+void vault_user_set_api_key(vault_request_t *vr, const vault_user_t *user);
+ngx_uint_t vault_user_set_keys(vault_request_t *vr, const vault_user_t *user);
+ngx_uint_t vault_user_set_key_id(vault_request_t *vr,
+    const vault_user_t *user);
+
+/*
+ * Writes all that a master password decides (hash, KDF, wrapped keys, stamp)
+ * if the stamp is still `old_stamp`; 0 if somebody else was faster.
+ */
+ngx_uint_t vault_user_set_credentials(vault_request_t *vr,
+    const vault_user_t *user, const ngx_str_t *old_stamp);
+
+/*
+ * Stores a hash of the same password with more rounds, unless the hash has
+ * changed from `old_hash`.  Nothing that a client sees.
+ */
+void vault_user_rehash(vault_request_t *vr, const vault_user_t *user,
+    const ngx_str_t *old_hash);
+
+/* Deletes the account with everything that it owns, at once. */
+void vault_user_delete(vault_request_t *vr, const vault_user_t *user);
+
+
 #endif
