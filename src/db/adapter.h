@@ -77,7 +77,10 @@ typedef struct {
 
     /*
      * Runs the list: awaits.  Results live in the request's pool.  The status
-     * of the whole is that of the first that failed, COMMIT included.
+     * of the whole is that of the first that failed, COMMIT included; the port
+     * never goes on with a connection after a failure, it calls drain().
+     * With n = 0 and no BEGIN only the flags count (COMMIT, ROLLBACK); error
+     * texts that belong to no statement are left in list[0] if there is one.
      * A request that ends while waiting leaves the connection to drain(), which
      * the port has deferred.
      */
@@ -99,7 +102,34 @@ typedef struct {
 
     /* 1 while the connection is open and idle as far as can be seen now. */
     ngx_uint_t (*usable)(vault_db_conn_t *conn);
+
+    /* What follows may be left out. */
+
+    ngx_uint_t connections;           /* default bound of the pool; 0: 10 */
+
+    /*
+     * A connection for reads only.  A back end that has it keeps exactly one
+     * connection of open() for writes, beside the pool of these.
+     */
+    vault_db_conn_t *(*open_reader)(vault_request_t *vr, void *conf,
+        ngx_msec_t timeout, vault_db_status_e *status, ngx_str_t *error);
+
+    /* The folder of the database; and what can be said of it at once, in the
+       master: NGX_ERROR after having logged it with its remedy. */
+    ngx_str_t (*folder)(void *conf);
+    ngx_int_t (*check)(void *conf, ngx_log_t *log);
+
+    /* As close(), when the process ends and may block a moment. */
+    void (*finish)(vault_db_conn_t *conn);
 } vault_db_adapter_t;
+
+/*
+ * The marker of a cell whose value is a number that never was a text: then
+ * text.data is VAULT_DB_INTEGER and text.len the value.  An adapter may use it
+ * where a pointer has 64 bits; text is always right.
+ */
+extern u_char  vault_db_integer[];
+#define VAULT_DB_INTEGER  vault_db_integer
 
 extern const vault_db_adapter_t  vault_db_sqlite;
 extern const vault_db_adapter_t  vault_db_pg;
