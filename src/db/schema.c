@@ -57,7 +57,8 @@ const char *const  vault_schema[] = {
     " encrypted_private_key text,"
     " created_at bigint NOT NULL,"
     " seen_at bigint NOT NULL,"
-    " UNIQUE (user_id, identifier))",
+    " UNIQUE (user_id, identifier),"
+    " UNIQUE (identifier, user_id))", /* an index for clear-token */
 
     /* 3 */
     "CREATE TABLE IF NOT EXISTS folders ("

@@ -1,0 +1,279 @@
+#include "user.h"
+
+
+static const vault_column_t  user_columns[] = {
+    VAULT_USER_COLUMNS(0),
+    VAULT_COLUMNS_END
+};
+
+static const vault_row_t  user_row = VAULT_ROW(user_columns, vault_user_t);
+
+
+vault_user_t *
+vault_user_find(vault_request_t *vr, const ngx_str_t *id)
+{
+    vault_user_t  *user;
+
+    user = vault_alloc(vr, sizeof(vault_user_t));
+
+    if (vault_db_find(vr, &user_row, user,
+                      "SELECT " VAULT_USER_SQL
+                      " FROM users u"
+                      " WHERE u.id = $1",
+                      vault_db_args(S(id))))
+    {
+        return user;
+    }
+
+    return NULL;
+}
+
+
+vault_user_t *
+vault_user_find_email(vault_request_t *vr, const ngx_str_t *email)
+{
+    vault_user_t  *user;
+
+    user = vault_alloc(vr, sizeof(vault_user_t));
+
+    if (vault_db_find(vr, &user_row, user,
+                      "SELECT " VAULT_USER_SQL
+                      " FROM users u"
+                      " WHERE u.email = $1",
+                      vault_db_args(S(email))))
+    {
+        return user;
+    }
+
+    return NULL;
+}
+
+
+vault_user_t *
+vault_user_get(vault_request_t *vr, const ngx_str_t *id)
+{
+    vault_user_t  *user;
+
+    user = vault_user_find(vr, id);
+
+    if (user == NULL) {
+        vault_fail(vr, NGX_HTTP_NOT_FOUND, "Resource not found.");
+    }
+
+    return user;
+}
+
+
+ngx_uint_t
+vault_user_insert(vault_request_t *vr, const vault_user_t *user)
+{
+    return vault_db_run(vr,
+               "INSERT INTO users (id, email, name, culture, email_verified,"
+               " verify_devices, avatar_color, password_hash, password_salt,"
+               " password_rounds, password_hint, master_salt, kdf,"
+               " kdf_iterations, kdf_memory, kdf_parallelism, user_key,"
+               " user_key_id, public_key, private_key, security_stamp,"
+               " api_key, equivalent_domains, excluded_globals, created_at,"
+               " password_changed_at, revised_at)"
+               " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,"
+               " $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,"
+               " $25, $26, $27)"
+               " ON CONFLICT (email) DO NOTHING",
+               vault_db_args(S(&user->id), S(&user->email), S(&user->name),
+                             S(&user->culture), I(user->email_verified),
+                             I(user->verify_devices), S(&user->avatar_color),
+                             S(&user->password_hash), S(&user->password_salt),
+                             I(user->password_rounds), S(&user->password_hint),
+                             S(&user->master_salt), I(user->kdf),
+                             I(user->kdf_iterations), I(user->kdf_memory),
+                             I(user->kdf_parallelism), S(&user->user_key),
+                             S(&user->user_key_id), S(&user->public_key),
+                             S(&user->private_key), S(&user->security_stamp),
+                             S(&user->api_key), S(&user->equivalent_domains),
+                             S(&user->excluded_globals), I(user->created_at),
+                             I(user->password_changed_at),
+                             I(user->revised_at))) == 1;
+}
+
+
+void
+vault_user_touch(vault_request_t *vr, const vault_user_t *user)
+{
+    int64_t  changed;
+
+    changed = vault_db_run(vr,
+                  "UPDATE users"
+                  " SET " VAULT_USER_REVISE("$1")
+                  " WHERE id = $2 AND security_stamp = $3",
+                  vault_db_args(I(vault_now()), S(&user->id),
+                                S(&user->security_stamp)));
+
+    if (changed != 1) {
+        vault_fail(vr, NGX_HTTP_BAD_REQUEST,
+                   "Your account was changed on another device. "
+                   "Log in again.");
+    }
+}
+
+
+void
+vault_user_set_name(vault_request_t *vr, const vault_user_t *user)
+{
+    (void) vault_db_run(vr,
+               "UPDATE users"
+               " SET name = $1, culture = $2, " VAULT_USER_REVISE("$3")
+               " WHERE id = $4",
+               vault_db_args(S(&user->name), S(&user->culture),
+                             I(vault_now()), S(&user->id)));
+}
+
+
+void
+vault_user_set_avatar(vault_request_t *vr, const vault_user_t *user)
+{
+    (void) vault_db_run(vr,
+               "UPDATE users"
+               " SET avatar_color = $1, " VAULT_USER_REVISE("$2")
+               " WHERE id = $3",
+               vault_db_args(S(&user->avatar_color), I(vault_now()),
+                             S(&user->id)));
+}
+
+
+void
+vault_user_set_verify_devices(vault_request_t *vr, const vault_user_t *user)
+{
+    (void) vault_db_run(vr,
+               "UPDATE users"
+               " SET verify_devices = $1, " VAULT_USER_REVISE("$2")
+               " WHERE id = $3",
+               vault_db_args(I(user->verify_devices), I(vault_now()),
+                             S(&user->id)));
+}
+
+
+void
+vault_user_set_stamp(vault_request_t *vr, const vault_user_t *user)
+{
+    (void) vault_db_run(vr,
+               "UPDATE users"
+               " SET security_stamp = $1, " VAULT_USER_REVISE("$2")
+               " WHERE id = $3",
+               vault_db_args(S(&user->security_stamp), I(vault_now()),
+                             S(&user->id)));
+}
+
+
+void
+vault_user_set_api_key(vault_request_t *vr, const vault_user_t *user)
+{
+    (void) vault_db_run(vr,
+               "UPDATE users"
+               " SET api_key = $1, " VAULT_USER_REVISE("$2")
+               " WHERE id = $3",
+               vault_db_args(S(&user->api_key), I(vault_now()),
+                             S(&user->id)));
+}
+
+
+ngx_uint_t
+vault_user_set_keys(vault_request_t *vr, const vault_user_t *user)
+{
+    return vault_db_run(vr,
+               "UPDATE users"
+               " SET public_key = $1, private_key = $2, "
+               VAULT_USER_REVISE("$3")
+               " WHERE id = $4"
+               " AND public_key IS NULL AND private_key IS NULL",
+               vault_db_args(S(&user->public_key), S(&user->private_key),
+                             I(vault_now()), S(&user->id))) == 1;
+}
+
+
+ngx_uint_t
+vault_user_set_key_id(vault_request_t *vr, const vault_user_t *user)
+{
+    return vault_db_run(vr,
+               "UPDATE users"
+               " SET user_key_id = $1, " VAULT_USER_REVISE("$2")
+               " WHERE id = $3 AND user_key_id IS NULL",
+               vault_db_args(S(&user->user_key_id), I(vault_now()),
+                             S(&user->id))) == 1;
+}
+
+
+ngx_uint_t
+vault_user_set_credentials(vault_request_t *vr, const vault_user_t *user,
+    const ngx_str_t *old_stamp)
+{
+    return vault_db_run(vr,
+               "UPDATE users"
+               " SET password_hash = $1, password_salt = $2,"
+               " password_rounds = $3, password_hint = $4, master_salt = $5,"
+               " kdf = $6, kdf_iterations = $7, kdf_memory = $8,"
+               " kdf_parallelism = $9, user_key = $10, user_key_id = $11,"
+               " private_key = $12, security_stamp = $13,"
+               " password_changed_at = $14, " VAULT_USER_REVISE("$15")
+               " WHERE id = $16 AND security_stamp = $17",
+               vault_db_args(S(&user->password_hash), S(&user->password_salt),
+                             I(user->password_rounds), S(&user->password_hint),
+                             S(&user->master_salt), I(user->kdf),
+                             I(user->kdf_iterations), I(user->kdf_memory),
+                             I(user->kdf_parallelism), S(&user->user_key),
+                             S(&user->user_key_id), S(&user->private_key),
+                             S(&user->security_stamp),
+                             I(user->password_changed_at), I(vault_now()),
+                             S(&user->id), S(old_stamp))) == 1;
+}
+
+
+void
+vault_user_rehash(vault_request_t *vr, const vault_user_t *user,
+    const ngx_str_t *old_hash)
+{
+    (void) vault_db_run(vr,
+               "UPDATE users"
+               " SET password_hash = $1, password_salt = $2,"
+               " password_rounds = $3"
+               " WHERE id = $4 AND password_hash = $5",
+               vault_db_args(S(&user->password_hash), S(&user->password_salt),
+                             I(user->password_rounds), S(&user->id),
+                             S(old_hash)));
+}
+
+
+/*
+ * One batch: a later statement must not wait for the answer to an earlier one
+ * while rows are locked.
+ */
+
+static void
+user_delete(vault_request_t *vr, void *data)
+{
+    const vault_user_t  *user = data;
+
+    ngx_uint_t         i;
+    vault_db_batch_t  *batch;
+
+    static const char *const  sql[] = {
+        "DELETE FROM users WHERE id = $1",
+        "DELETE FROM devices WHERE user_id = $1",
+        "DELETE FROM folders WHERE user_id = $1",
+        "DELETE FROM ciphers WHERE user_id = $1"
+    };
+
+    batch = vault_db_batch(vr);
+
+    for (i = 0; i < sizeof(sql) / sizeof(sql[0]); i++) {
+        vault_db_batch_add(batch, NULL, sql[i], vault_db_args(S(&user->id)));
+    }
+
+    vault_db_batch_run(batch);
+}
+
+
+void
+vault_user_delete(vault_request_t *vr, const vault_user_t *user)
+{
+    vault_db_transaction(vr, user_delete, (void *) user);
+}

@@ -1,0 +1,130 @@
+#include "password.h"
+#include "../crypto/crypto.h"
+#include "../run/await.h"
+
+
+#define SALT_BYTES  32
+
+
+typedef struct {
+    ngx_str_t   secret;
+    ngx_str_t   salt;
+    ngx_uint_t  rounds;
+    ngx_int_t   rc;
+    u_char      hash[VAULT_SHA256_LEN];
+} work_t;
+
+
+static ngx_str_t password_hash(vault_request_t *vr, const ngx_str_t *secret,
+    const ngx_str_t *salt, int64_t rounds);
+static void password_work(void *data, ngx_log_t *log);
+
+
+void
+vault_password_set(vault_request_t *vr, vault_user_t *user,
+    const ngx_str_t *secret)
+{
+    u_char     random[SALT_BYTES];
+    ngx_str_t  bytes;
+
+    bytes.data = random;
+    bytes.len = SALT_BYTES;
+
+    if (vault_random(random, SALT_BYTES) != NGX_OK
+        || vault_base64(vr->pool, &bytes, &user->password_salt) != NGX_OK)
+    {
+        vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR, "no random bytes");
+    }
+
+    user->password_rounds = vr->conf->kdf_rounds;
+    user->password_hash = password_hash(vr, secret, &user->password_salt,
+                                        user->password_rounds);
+}
+
+
+ngx_uint_t
+vault_password_check(vault_request_t *vr, const vault_user_t *user,
+    const ngx_str_t *secret)
+{
+    ngx_str_t  hash;
+
+    static const ngx_str_t  no_salt = ngx_string("nobody");
+
+    if (user == NULL) {
+        (void) password_hash(vr, secret, &no_salt, vr->conf->kdf_rounds);
+        return 0;
+    }
+
+    hash = password_hash(vr, secret, &user->password_salt,
+                         user->password_rounds);
+
+    return vault_equal(&hash, &user->password_hash);
+}
+
+
+void
+vault_password_raise(vault_request_t *vr, vault_user_t *user,
+    const ngx_str_t *secret)
+{
+    ngx_str_t  old;
+
+    if (user->password_rounds >= (int64_t) vr->conf->kdf_rounds) {
+        return;
+    }
+
+    old = user->password_hash;
+
+    vault_password_set(vr, user, secret);
+    vault_user_rehash(vr, user, &old);
+}
+
+
+void
+vault_password_require(vault_request_t *vr, const ngx_str_t *secret)
+{
+    if (!vault_password_check(vr, vault_me(vr), secret)) {
+        vault_fail(vr, NGX_HTTP_BAD_REQUEST, "Invalid password.");
+    }
+}
+
+
+/* Base64 of the PBKDF2 of `secret`; the salt is used as its text. */
+
+static ngx_str_t
+password_hash(vault_request_t *vr, const ngx_str_t *secret,
+    const ngx_str_t *salt, int64_t rounds)
+{
+    work_t     *work;
+    ngx_str_t   bytes, text;
+
+    work = vault_calloc(vr, sizeof(work_t));
+
+    work->secret = vault_secret(vr, secret);
+    work->salt = *salt;
+    work->rounds = rounds;
+
+    vault_thread_run(vr, VAULT_THREAD_CPU, password_work, work);
+
+    bytes.data = work->hash;
+    bytes.len = sizeof(work->hash);
+
+    if (work->rc != NGX_OK
+        || vault_base64(vr->pool, &bytes, &text) != NGX_OK)
+    {
+        vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR, "PBKDF2 failed");
+    }
+
+    vault_wipe(work->hash, sizeof(work->hash));
+
+    return text;
+}
+
+
+static void
+password_work(void *data, ngx_log_t *log)
+{
+    work_t  *work = data;
+
+    work->rc = vault_pbkdf2(&work->secret, &work->salt, work->rounds,
+                            work->hash, sizeof(work->hash));
+}
