@@ -1,0 +1,354 @@
+# Vault servers for tests: nginx with our module on a database of the test's
+# own, on SQLite or PostgreSQL, and users on them.
+#
+#   my $server = vault_server(workers => 2, vault => 'vault_requests 3;');
+#   my $alice = user('alice');             # registered through the API, once
+#   $alice->{id}, {email}, {hash}, {token}, {refresh}
+#   my $answer = call($server, 'POST', '/api/folders',
+#                     as => 'alice', json => folder('x'));
+#   $answer->{status}, {json}, {body}      # and the rest of VaultHttp's
+#   status($server)                        # the status page
+#
+# All servers of a test share its database and its signing key.
+#
+# Environment: VAULT_TEST_DB  sqlite (default) or pg
+#              VAULT_TEST_PG  URL of a PostgreSQL server for pg; else one is
+#                             started for this test alone
+
+package VaultServer;
+
+use strict;
+use warnings;
+
+use Exporter qw(import);
+use File::Path ();
+use JSON::PP ();
+use MIME::Base64 ();
+
+use VaultData qw(b64 enc form public_key uuid json_text);
+use VaultHttp;
+use VaultNginx;
+
+our @EXPORT_OK = qw(vault_server vault_conf database folder_of user login call
+                    status forget_users psql);
+
+our $FLAVOUR = $ENV{VAULT_TEST_DB} || 'sqlite';
+our $ORIGIN = 'https://vault.example.com';
+
+my $folder;             # of this test's data
+my $database;           # URL
+my $cluster;            # folder of a PostgreSQL of our own
+my $helper;             # a server for registering users
+my %users;
+
+
+sub test_name {
+    my ($name) = $0 =~ m{([^/]+?)(?:\.t)?$};
+    $name =~ s/[^\w.-]/_/g;
+    return "$name-$FLAVOUR";
+}
+
+
+sub folder_of {
+    return $folder if $folder;
+
+    $folder = VaultNginx::work_dir(test_name() . '.data');
+    chmod 0700, $folder;
+    return $folder;
+}
+
+
+# The URL of a database that nobody else uses, empty at first
+
+sub database {
+    return $database if $database;
+
+    return $database = 'sqlite:' . folder_of() . '/vault.db'
+        if $FLAVOUR eq 'sqlite';
+
+    die "VAULT_TEST_DB is sqlite or pg, not $FLAVOUR\n" if $FLAVOUR ne 'pg';
+
+    my $server = $ENV{VAULT_TEST_PG} || start_cluster();
+    my $name = lc "vault_$$" . '_' . int rand 1e6;
+
+    psql($server, "CREATE DATABASE $name");
+    $server =~ s{/[^/?]*(\?|$)}{/$name$1};
+    return $database = $server;
+}
+
+
+sub start_cluster {
+    $cluster = "/tmp/vault-pg-$$";
+
+    my $url = `'$VaultNginx::ROOT/t/tools/pg' start '$cluster' -c fsync=off`;
+    die "no PostgreSQL\n" if $? != 0;
+    chomp $url;
+    return $url;
+}
+
+
+# Runs SQL with psql; its output, a row a line, columns split by |.
+
+sub psql {
+    my ($url, $sql) = @_;
+
+    open my $out, '-|', 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1',
+        '-d', $url, '-c', $sql or die "psql: $!\n";
+    local $/;
+    my $text = <$out>;
+    close $out or die "psql failed: $sql\n";
+    return $text;
+}
+
+
+# Configuration.  A directive in `extra` replaces the default of that name.
+
+sub vault_conf {
+    my ($extra) = @_;
+
+    $extra //= '';
+
+    my %default = (
+        vault_database   => database(),
+        vault_jwt_key    => folder_of() . '/jwt.pem',
+        vault_origin     => $ORIGIN,
+        vault_kdf_rounds => 1000,
+    );
+
+    my $text = '';
+
+    for my $name (sort keys %default) {
+        $text .= "$name $default{$name};\n" if $extra !~ /^\s*$name\s/m;
+    }
+
+    return ("$text$extra\n", <<'_EOF_');
+location / {
+    vault on;
+}
+location = /vault-status {
+    vault_status;
+}
+_EOF_
+}
+
+
+# Starts one more server; `vault` are directives, the rest is VaultNginx's.
+
+sub vault_server {
+    my (%arg) = @_;
+
+    my ($http, $server) = vault_conf(delete $arg{vault});
+    my $name = delete $arg{name} || 'server';
+
+    return VaultNginx->new(
+        name   => test_name() . ".$name",
+        %arg,
+        http   => $http . ($arg{http} // ''),
+        server => $server . ($arg{server} // ''),
+    )->start;
+}
+
+
+sub helper {
+    return $helper //= vault_server(name => 'users');
+}
+
+
+# Requests
+
+sub call {
+    my ($server, $method, $path, %option) = @_;
+
+    my @headers = @{$option{headers} || []};
+    my $body = $option{body};
+
+    if (defined $option{as}) {
+        push @headers, 'Authorization: Bearer ' . user($option{as})->{token};
+    }
+
+    if (exists $option{json}) {
+        $body = ref $option{json} ? json_text($option{json}) : $option{json};
+        push @headers, 'Content-Type: application/json';
+    }
+
+    if ($option{form}) {
+        $body = form(@{$option{form}});
+        push @headers, 'Content-Type: application/x-www-form-urlencoded';
+    }
+
+    my $port = ref $server ? $server->port : $server;
+    my $answer = VaultHttp::request(
+        $port, $method, $path, \@headers, $body,
+        timeout => ($option{timeout} || 20) * $VaultNginx::SLOW);
+
+    $answer->{json} = VaultHttp::json($answer)
+        if ($answer->{body} // '') =~ /^[\[{"\d-]/;
+
+    return $answer;
+}
+
+
+sub must {
+    my ($what, $answer) = @_;
+
+    return $answer->{json} if ($answer->{status} // 0) == 200;
+
+    die "$what: " . ($answer->{error} // $answer->{status}) . ' '
+        . ($answer->{body} // '') . "\n";
+}
+
+
+sub status {
+    my ($server) = @_;
+
+    return must('status page', call($server, 'GET', '/vault-status'));
+}
+
+
+# Users: "alice" is alice@example.com on her first device, "alice/phone" the
+# same account on another one.
+
+sub user {
+    my ($name, $server) = @_;
+
+    return $users{$name} if $users{$name};
+
+    my ($account, $device) = split m{/}, $name;
+    $server //= helper();
+
+    if (!$users{$account}) {
+        my $user = account($account);
+        register($server, $user);
+        $users{$account} = login($server, $user);
+    }
+
+    return $users{$name} //= login($server, account($account), $device);
+}
+
+
+# What a client derives from a password it never sends
+
+sub account {
+    my ($name) = @_;
+
+    return {
+        name  => ucfirst $name,
+        email => "$name\@example.com",
+        hash  => b64(VaultData::bytes("hash of $name", 32)),
+        key   => enc("user key of $name"),
+        public_key  => public_key($name),
+        private_key => enc("private key of $name" . 'x' x 1000),
+    };
+}
+
+
+sub register {
+    my ($server, $user) = @_;
+
+    my $token = must('registration mail', call(
+        $server, 'POST',
+        '/identity/accounts/register/send-verification-email',
+        json => { email => $user->{email}, name => $user->{name},
+                  receiveMarketingEmails => JSON::PP::false() }));
+
+    my $kdf = { kdfType => 0, iterations => 600000 };
+
+    must('registration', call(
+        $server, 'POST', '/identity/accounts/register/finish',
+        json => {
+            email => $user->{email},
+            emailVerificationToken => $token,
+            masterPasswordHint => undef,
+            masterPasswordAuthentication => {
+                kdf => $kdf, salt => $user->{email},
+                masterPasswordAuthenticationHash => $user->{hash},
+            },
+            masterPasswordUnlock => {
+                kdf => $kdf, salt => $user->{email},
+                masterKeyWrappedUserKey => $user->{key},
+            },
+            userAsymmetricKeys => {
+                publicKey => $user->{public_key},
+                encryptedPrivateKey => $user->{private_key},
+            },
+        }));
+}
+
+
+# Signs in: a copy of the user with tokens.
+
+sub login {
+    my ($server, $user, $device) = @_;
+
+    $device //= 'desktop';
+    my $identifier = uuid("device $device of $user->{email}");
+
+    my $answer = must('sign-in', call(
+        $server, 'POST', '/identity/connect/token',
+        form => [
+            grant_type => 'password', scope => 'api offline_access',
+            client_id => 'cli', username => $user->{email},
+            password => $user->{hash}, deviceType => 8,
+            deviceIdentifier => $identifier, deviceName => $device,
+        ]));
+
+    my $claims = claims($answer->{access_token});
+
+    return {
+        %$user,
+        id      => $claims->{sub},
+        stamp   => $claims->{sstamp},
+        device  => $identifier,
+        token   => $answer->{access_token},
+        refresh => $answer->{refresh_token},
+    };
+}
+
+
+sub claims {
+    my ($token) = @_;
+
+    my (undef, $payload) = split /\./, $token;
+    return JSON::PP->new->utf8->decode(MIME::Base64::decode_base64url($payload));
+}
+
+
+# After a test has deleted an account: the next use registers it anew.
+
+sub forget_users {
+    my (@names) = @_;
+
+    for my $name (@names) {
+        delete @users{grep { m{^\Q$name\E(?:/|$)} } keys %users};
+    }
+}
+
+
+# What was wrong with the helper, for the last test of a file
+
+sub finish {
+    return () if !$helper;
+
+    my @complaints = $helper->stop;
+    undef $helper;
+    return @complaints;
+}
+
+
+END {
+    local $?;
+    finish();
+
+    if ($cluster) {
+        system "$VaultNginx::ROOT/t/tools/pg", 'stop', $cluster;
+        File::Path::remove_tree($cluster);
+
+    } elsif ($database && $FLAVOUR eq 'pg') {
+        my ($name) = $database =~ m{/([^/?]+)(?:\?|$)};
+        eval { psql($ENV{VAULT_TEST_PG},
+                    "DROP DATABASE IF EXISTS $name WITH (FORCE)") };
+    }
+}
+
+
+1;
