@@ -6,7 +6,7 @@
 # that needs more than json/ and crypto/ names it: FUZZ_SRC_<name>.  Seed and
 # number of runs are fixed, so no clock decides what the short run tries.
 
-FUZZ_BUILD   := $(ROOT)/build/fuzz
+FUZZ_BUILD   ?= $(ROOT)/build/fuzz
 FUZZ_NAMES   := $(patsubst t/fuzz/%.c,%,$(wildcard t/fuzz/*.c))
 FUZZ_BINS    := $(addprefix $(FUZZ_BUILD)/,$(FUZZ_NAMES))
 FUZZ_OBJS    := $(UNIT_LIB:%.c=$(FUZZ_BUILD)/obj/%.o)

@@ -3,7 +3,7 @@
 # Every t/unit/*.c but the shim is one program, linked with json/ and crypto/.
 # One that needs more names it: UNIT_SRC_<program> = src/run/router.c
 
-UNIT_BUILD := $(ROOT)/build/unit
+UNIT_BUILD ?= $(ROOT)/build/unit
 UNIT_SHIM  := $(wildcard t/unit/shim*.c)
 UNIT_TESTS := $(patsubst t/unit/%.c,%, \
                   $(filter-out $(UNIT_SHIM),$(wildcard t/unit/*.c)))

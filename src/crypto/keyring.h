@@ -1,0 +1,30 @@
+/*
+ * keyring - the inside of a keyring, for jwt.c and keyring.c alone.
+ */
+
+#ifndef VAULT_CRYPTO_KEYRING_H
+#define VAULT_CRYPTO_KEYRING_H
+
+#include "crypto.h"
+#include "jwt.h"
+
+#include <openssl/evp.h>
+
+
+struct vault_keyring_s {
+    EVP_PKEY  *key;                   /* RSA with its private half */
+    size_t     signature_len;
+    u_char     mac_key[VAULT_SHA256_LEN];
+};
+
+
+/* `signature` takes keyring->signature_len bytes. */
+ngx_int_t vault_keyring_sign(vault_keyring_t *keyring, const ngx_str_t *text,
+    u_char *signature);
+
+/* NGX_OK or NGX_DECLINED. */
+ngx_int_t vault_keyring_verify(vault_keyring_t *keyring,
+    const ngx_str_t *text, const ngx_str_t *signature);
+
+
+#endif
