@@ -14,6 +14,9 @@ FUZZ_SAN     := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 FUZZ_RUNS    ?= 50000
 FUZZ_SECONDS ?= 600
 
+FUZZ_RUNS_jwt    := 8000
+FUZZ_RUNS_base64 := 200000
+
 .PHONY: fuzz-short fuzz $(FUZZ_NAMES:%=fuzz-short-%) $(FUZZ_NAMES:%=fuzz-%)
 fuzz-short: $(FUZZ_NAMES:%=fuzz-short-%)
 fuzz: $(FUZZ_NAMES:%=fuzz-%)

@@ -65,7 +65,7 @@ check_token(const ngx_str_t *token, const char *issuer, time_t now)
 
     copy.len = token->len;
     copy.data = ngx_pnalloc(pool, copy.len);
-    memcpy(copy.data, token->data, copy.len);
+    ngx_memcpy(copy.data, token->len ? (void *) token->data : "", copy.len);
 
     claims.len = 42;
     claims.data = NULL;
@@ -162,7 +162,7 @@ static const char *const  bad_claims[] = {
     "{\"exp\":1700000001}",
     "{\"iss\":null,\"exp\":1700000001}",
     "{\"iss\":\"vault|login\",\"exp\":null}",
-    "{\"iss\":\"vault|login\",\"exp\":\"1700000001\"}",
+    "{\"iss\":\"vault|login\",\"exp\":\"never\"}",
     "{\"iss\":\"vault|login\",\"exp\":-1}",
     "{\"iss\":\"vault|login\",\"exp\":0}",
     "{\"iss\":\"vault|login\",\"exp\":1e99}",
@@ -171,7 +171,7 @@ static const char *const  bad_claims[] = {
     "{\"iss\":\"vault|login\\u0000\",\"exp\":1700000001}",
     "{\"iss\":\"vault|other\",\"exp\":1700000001}",
     "{\"iss\":\"vault|login\",\"exp\":1700000001,\"nbf\":1700000061}",
-    "{\"iss\":\"vault|login\",\"exp\":1700000001,\"nbf\":\"0\"}",
+    "{\"iss\":\"vault|login\",\"exp\":1700000001,\"nbf\":\"now\"}",
     "{\"iss\":\"vault|login\",\"exp\":1700000000}",
     "{\"iss\":\"vault|login\",\"exp\":1700000001",
     "{\"iss\":\"vault|login\",\"exp\":1700000001} x",
