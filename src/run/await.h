@@ -16,7 +16,11 @@
 #include "request.h"
 
 
-/* Stops the operation: afterwards nobody calls vault_wake() for it. */
+/*
+ * Stops the operation: afterwards nobody calls vault_wake() for it.  It may
+ * come after vault_wake() too, if the client leaves before the request runs
+ * again: then it gives back what the operation has brought.
+ */
 typedef void (*vault_cancel_pt)(void *data);
 
 /* Work for a thread: no request, no nginx object, only `data`. */

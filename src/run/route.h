@@ -56,7 +56,8 @@ struct vault_route_s {
 };
 
 #define VAULT_ROUTE_END   { VAULT_METHODS, NULL, NULL, NULL, 0 }
-#define VAULT_BODY_BULK   (128 * 1024 * 1024)  /* import, key rotation */
+#define VAULT_BODY_DEFAULT  (1024 * 1024)
+#define VAULT_BODY_BULK     (128 * 1024 * 1024)  /* import, key rotation */
 
 /* All tables, ended by NULL; defined in api/api.c. */
 extern const vault_route_t *const  vault_routes[];
@@ -76,6 +77,9 @@ vault_router_t *vault_router_create(ngx_pool_t *pool, ngx_log_t *log,
  */
 ngx_int_t vault_router_find(vault_router_t *router, ngx_uint_t http_method,
     ngx_str_t *path, const vault_route_t **route, ngx_str_t *args);
+
+/* Writes one line a route, "METHOD pattern guard bytes", to a descriptor. */
+void vault_router_print(const vault_route_t *const *tables, ngx_fd_t fd);
 
 
 #endif

@@ -1,0 +1,16 @@
+/*
+ * api - the endpoints: a file a resource, its routes first.
+ */
+
+#ifndef VAULT_API_API_H
+#define VAULT_API_API_H
+
+#include "../run/route.h"
+
+
+#if (VAULT_DEBUG)
+extern const vault_route_t  vault_debug_routes[];
+#endif
+
+
+#endif
