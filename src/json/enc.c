@@ -1,10 +1,10 @@
 /*
  * enc - Bitwarden's EncString: "type.part|part|part", each part base64.
  *
- * Lengths are checked where they are known, as one malformed EncString can
- * blank the whole vault of a client (reference §2.6).  Source: bitwarden/server
- * EncryptedStringAttribute, EncryptionType; without a header it is type 0, or
- * type 1 if there are three parts.
+ * Lengths are checked where they are known, since one malformed EncString can
+ * blank a whole vault in a client (dani-garcia/vaultwarden#7333).  Source:
+ * bitwarden/server EncryptedStringAttribute, since #8328.  Without a header
+ * it is type 1 if there are three parts, else type 0.
  */
 
 #include "type.h"

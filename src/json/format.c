@@ -5,37 +5,45 @@
 #include "type.h"
 
 
+/* Unicode 15, table 3-7: the range of the second byte is what excludes overlong
+   forms, surrogates and everything beyond U+10FFFF. */
+static const struct {
+    u_char  first_min, first_max;
+    u_char  second_min, second_max;
+    size_t  len;
+} sequences[] = {
+    { 0xc2, 0xdf, 0x80, 0xbf, 2 },
+    { 0xe0, 0xe0, 0xa0, 0xbf, 3 },
+    { 0xe1, 0xec, 0x80, 0xbf, 3 },
+    { 0xed, 0xed, 0x80, 0x9f, 3 },
+    { 0xee, 0xef, 0x80, 0xbf, 3 },
+    { 0xf0, 0xf0, 0x90, 0xbf, 4 },
+    { 0xf1, 0xf3, 0x80, 0xbf, 4 },
+    { 0xf4, 0xf4, 0x80, 0x8f, 4 },
+};
+
+
 /* The length of the sequence at p; 0 if it is none. */
 static size_t
 utf8_sequence(const u_char *p, size_t len)
 {
     size_t  i, n;
-    u_char  min, max;
 
-    /* the second byte's range is what excludes overlong forms, surrogates
-       and what lies beyond U+10FFFF (Unicode 15, table 3-7) */
+    for (i = 0; i < sizeof(sequences) / sizeof(sequences[0]); i++) {
+        if (*p >= sequences[i].first_min && *p <= sequences[i].first_max) {
+            break;
+        }
+    }
 
-    min = 0x80;
-    max = 0xbf;
-
-    if (*p >= 0xc2 && *p <= 0xdf) {
-        n = 2;
-
-    } else if (*p >= 0xe0 && *p <= 0xef) {
-        n = 3;
-        min = (*p == 0xe0) ? 0xa0 : min;
-        max = (*p == 0xed) ? 0x9f : max;
-
-    } else if (*p >= 0xf0 && *p <= 0xf4) {
-        n = 4;
-        min = (*p == 0xf0) ? 0x90 : min;
-        max = (*p == 0xf4) ? 0x8f : max;
-
-    } else {
+    if (i == sizeof(sequences) / sizeof(sequences[0])) {
         return 0;
     }
 
-    if (len < n || p[1] < min || p[1] > max) {
+    n = sequences[i].len;
+
+    if (len < n || p[1] < sequences[i].second_min
+        || p[1] > sequences[i].second_max)
+    {
         return 0;
     }
 

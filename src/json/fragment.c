@@ -137,6 +137,48 @@ vault_list_copy(vault_reader_t *rd, vault_writer_t *w, const char *name,
 
 
 ngx_int_t
+vault_array_copy(vault_reader_t *rd, vault_writer_t *w, const char *name,
+    const vault_field_t *field, json_t *value)
+{
+    size_t                n;
+    ngx_int_t             rc;
+    vault_place_t         place;
+    const vault_field_t  *pattern = field->arg;
+
+    rc = vault_list_check(rd, field, value);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    vault_json_open(w, name, '[');
+
+    place.up = rd->place;
+    place.name = NULL;
+    rd->place = &place;
+    n = json_array_size(value);
+
+    for (place.index = 0; place.index < n; place.index++) {
+
+        if (json_is_null(json_array_get(value, place.index))) {
+            return vault_reader_fail(rd, "is required");
+        }
+
+        rc = pattern->type->copy(rd, w, NULL, pattern,
+                                 json_array_get(value, place.index));
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    rd->place = place.up;
+
+    vault_json_close(w, ']');
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
 vault_texts_copy(vault_reader_t *rd, vault_writer_t *w, const char *name,
     const vault_field_t *field, json_t *value)
 {

@@ -80,6 +80,9 @@ struct vault_field_s {
  *                  shape, kept as its normalised JSON text in an ngx_str_t:
  *                  every field of the shape present, in order, or null
  *  VAULT_FRAGMENTS the same for a list of objects: one text "[…]"
+ *  VAULT_ARRAY     [const vault_field_t *: one field as pattern, of any type
+ *                  that a fragment may hold] a list kept as its normalised
+ *                  JSON text: of numbers, or of lists of texts
  *  VAULT_RAW       out only: an ngx_str_t of JSON text, copied
  *  VAULT_CONST     out only: [const char *: JSON text], no slot
  *  VAULT_MEMBERS   out only: an ngx_str_t "{…}" whose members are copied into
@@ -91,6 +94,7 @@ extern const vault_type_t  vault_type_text, vault_type_uuid, vault_type_date,
                            vault_type_enum, vault_type_object,
                            vault_type_list, vault_type_texts,
                            vault_type_fragment, vault_type_fragments,
+                           vault_type_array,
                            vault_type_raw, vault_type_const,
                            vault_type_members;
 
@@ -108,6 +112,7 @@ extern const vault_type_t  vault_type_text, vault_type_uuid, vault_type_date,
 #define VAULT_TEXTS      &vault_type_texts
 #define VAULT_FRAGMENT   &vault_type_fragment
 #define VAULT_FRAGMENTS  &vault_type_fragments
+#define VAULT_ARRAY      &vault_type_array
 #define VAULT_RAW        &vault_type_raw
 #define VAULT_CONST      &vault_type_const
 #define VAULT_MEMBERS    &vault_type_members

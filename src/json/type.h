@@ -131,6 +131,8 @@ ngx_int_t vault_object_copy(vault_reader_t *rd, vault_writer_t *w,
     const char *name, const vault_field_t *field, json_t *value);
 ngx_int_t vault_list_copy(vault_reader_t *rd, vault_writer_t *w,
     const char *name, const vault_field_t *field, json_t *value);
+ngx_int_t vault_array_copy(vault_reader_t *rd, vault_writer_t *w,
+    const char *name, const vault_field_t *field, json_t *value);
 ngx_int_t vault_texts_copy(vault_reader_t *rd, vault_writer_t *w,
     const char *name, const vault_field_t *field, json_t *value);
 

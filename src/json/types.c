@@ -539,6 +539,14 @@ const vault_type_t  vault_type_fragments = {
     .write = raw_write,
 };
 
+const vault_type_t  vault_type_array = {
+    .slot = VAULT_SLOT_TEXT,
+    .max = ITEMS_MAX,
+    .value = vault_fragment_read,
+    .copy = vault_array_copy,
+    .write = raw_write,
+};
+
 const vault_type_t  vault_type_raw = {
     .slot = VAULT_SLOT_TEXT,
     .write = raw_write,

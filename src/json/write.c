@@ -302,6 +302,10 @@ vault_json_raw(vault_writer_t *w, const char *name, const ngx_str_t *json)
 void
 vault_writer_splice(vault_writer_t *w, const ngx_str_t *json)
 {
+    if (json->data == NULL) {
+        return;
+    }
+
     if (json->len < 2 || json->data[0] != '{'
         || json->data[json->len - 1] != '}')
     {
