@@ -8,6 +8,10 @@
 #include "../run/route.h"
 
 
+extern const vault_route_t  vault_connect_routes[];
+extern const vault_route_t  vault_folders_routes[];
+extern const vault_route_t  vault_identity_routes[];
+
 #if (VAULT_DEBUG)
 extern const vault_route_t  vault_debug_routes[];
 #endif

@@ -1,0 +1,17 @@
+/*
+ * Every table of routes.  A new file of endpoints adds one line here and one
+ * in api.h.
+ */
+
+#include "api.h"
+
+
+const vault_route_t *const  vault_routes[] = {
+    vault_connect_routes,
+    vault_folders_routes,
+    vault_identity_routes,
+#if (VAULT_DEBUG)
+    vault_debug_routes,
+#endif
+    NULL
+};
