@@ -1,5 +1,15 @@
 # make build      the module, against the nginx of the distribution
-# FLAVOUR         release (default), asan, clang
+# make run        a vault on https://localhost:8443, until Ctrl-C
+# make demo       the same, walked through by the real bw command line client
+# make test       everything that says pass or fail, on SQLite and PostgreSQL
+# make asan       the suite under sanitizers, a part of it under valgrind
+# make lint       style, include direction, warnings of gcc and clang, scripts
+# make bench      how fast, as ratios within one run
+# make routes     the table of all endpoints
+# make deps       what the above need of Debian's packages; they call it
+# make clean
+#
+# FLAVOUR         release (default), debug, asan, clang
 
 FLAVOUR   ?= release
 ROOT      := $(CURDIR)
@@ -10,17 +20,33 @@ NGINX_SRC ?= /usr/share/nginx/src
 SOURCES   := $(wildcard ngx_http_vault_module.c src/*/*.c)
 HEADERS   := $(wildcard src/*/*.h)
 
-WARN      := -Wextra -Wvla -Wframe-larger-than=4096 -Wno-missing-field-initializers
-CC_release := gcc
-OPT_release := -O2 -fstack-clash-protection
-CC_clang  := clang
-OPT_clang := -O2 -fstack-clash-protection
-CC_asan   := gcc
-OPT_asan  := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined -Wno-frame-larger-than -DVAULT_DEBUG=1
-LD_asan   := -fsanitize=address,undefined
+WARN      := -Wextra -Wvla -Wframe-larger-than=4096 \
+             -Wno-missing-field-initializers
+OPT       := -O2 -fstack-clash-protection
+SANITIZE  := -fsanitize=address,undefined
+
+CC_release  := gcc
+OPT_release := $(OPT)
+CC_clang    := clang
+OPT_clang   := $(OPT)
+CC_debug    := gcc
+OPT_debug   := $(OPT) -DVAULT_DEBUG=1
+CC_asan     := gcc
+OPT_asan    := -O1 -fno-omit-frame-pointer $(SANITIZE) -DVAULT_DEBUG=1 \
+               -fno-sanitize-recover=undefined -Wno-frame-larger-than
+LD_asan     := $(SANITIZE)
+
+.DEFAULT_GOAL := build
 
 .PHONY: build
-build: $(MODULE)
+build: deps-build
+	@$(MAKE) -s $(if $(findstring jobserver,$(MAKEFLAGS)),,-j2) $(MODULE)
+
+.PHONY: release debug clang asan-build
+release debug clang:
+	@$(MAKE) -s build FLAVOUR=$@ BUILD=$(ROOT)/build/$@
+asan-build:
+	@$(MAKE) -s build FLAVOUR=asan BUILD=$(ROOT)/build/asan
 
 # nginx's configure wants to own the tree that it runs in, so it gets a copy;
 # it runs again only when a source file comes or goes.
@@ -40,3 +66,59 @@ $(MODULE): $(BUILD)/nginx/objs/Makefile $(SOURCES) $(HEADERS)
 	    > $(BUILD)/build.log 2>&1 \
 	    || { grep -E -A5 'error|warning' $(BUILD)/build.log; exit 1; }
 	@cp $(BUILD)/nginx/objs/ngx_http_vault_module.so $@
+
+include t/unit/unit.mk
+include t/fuzz/fuzz.mk
+
+.PHONY: deps deps-build
+deps:
+	@t/tools/deps test
+deps-build:
+	@t/tools/deps build
+
+# Tests want both builds: waits are tested by endpoints of the debug build.
+
+TESTS  := $(sort $(wildcard t/*.t))
+E2E    := $(sort $(wildcard t/e2e/*.t))
+
+.PHONY: test
+test: deps
+	@$(MAKE) -s -j2 release debug
+	@$(MAKE) -s -j2 unit
+	@$(MAKE) -s -j2 fuzz-short
+	@t/tools/suite sqlite $(TESTS)
+	@t/tools/suite pg $(TESTS)
+	@$(if $(E2E),t/tools/suite sqlite --timer $(E2E))
+
+# What takes long without a client's or a database's help runs once; a smoke
+# subset runs under valgrind, which sees what the sanitizers do not.
+
+NO_ASAN   := t/00-% t/01-%
+VALGRIND  := $(wildcard t/1*-run-smoke.t t/40-*.t)
+
+.PHONY: asan
+asan: deps
+	@$(MAKE) -s -j2 asan-build debug
+	@VAULT_FLAVOUR=asan t/tools/suite sqlite $(filter-out $(NO_ASAN),$(TESTS))
+	@VAULT_FLAVOUR=asan t/tools/suite pg $(filter-out $(NO_ASAN),$(TESTS))
+	@$(if $(VALGRIND),VAULT_FLAVOUR=debug TEST_NGINX_USE_VALGRIND=1 \
+	    t/tools/suite sqlite $(VALGRIND))
+
+.PHONY: lint
+lint: deps
+	@$(MAKE) -s -j2 release clang
+	@t/tools/style
+	@t/tools/includes
+	@t/tools/scripts
+
+.PHONY: bench run demo routes clean
+bench: deps release
+	@t/bench/run
+run: build
+	@conf/run
+demo: build
+	@conf/demo
+routes: build
+	@t/tools/routes
+clean:
+	@rm -rf build

@@ -1,6 +1,6 @@
 # One nginx of the distribution with our module in it, in a folder of its own.
 #
-#   my $nginx = VaultNginx->new(name => 'abort', http => $text, server => $text);
+#   my $nginx = VaultNginx->new(name => 'abort', server => $text);
 #   $nginx->start;                      # dies with nginx's own words
 #   $nginx->port; $nginx->pid; $nginx->log_text;
 #   my @complaints = $nginx->stop;      # alerts, signals, sanitizers, cores
@@ -26,6 +26,8 @@ use Time::HiRes qw(sleep time);
 
 our $ROOT = Cwd::abs_path(File::Basename::dirname(__FILE__) . '/../..');
 our $FLAVOUR = $ENV{VAULT_FLAVOUR} || 'release';
+$ENV{PATH} .= ":/usr/sbin:/sbin";
+
 our $VALGRIND = $ENV{TEST_NGINX_USE_VALGRIND};
 
 # How much slower everything is: all timeouts are stretched by it.

@@ -309,7 +309,8 @@ sub claims {
     my ($token) = @_;
 
     my (undef, $payload) = split /\./, $token;
-    return JSON::PP->new->utf8->decode(MIME::Base64::decode_base64url($payload));
+    my $text = MIME::Base64::decode_base64url($payload);
+    return JSON::PP->new->utf8->decode($text);
 }
 
 
