@@ -937,7 +937,7 @@ vault_init_module(ngx_cycle_t *cycle)
     scf = mcf->vaults.elts;
 
     for (i = 0; i < mcf->vaults.nelts; i++) {
-        if (vault_db_check(scf[i]->vault.db, cycle->log) != NGX_OK
+        if (vault_db_check(scf[i]->vault.db, cycle) != NGX_OK
             || vault_load_key(cycle, scf[i]) != NGX_OK)
         {
             return NGX_ERROR;

@@ -117,7 +117,7 @@ typedef struct {
     /* The folder of the database; and what can be said of it at once, in the
        master: NGX_ERROR after having logged it with its remedy. */
     ngx_str_t (*folder)(void *conf);
-    ngx_int_t (*check)(void *conf, ngx_log_t *log);
+    ngx_int_t (*check)(void *conf, ngx_cycle_t *cycle);
 
     /* As close(), when the process ends and may block a moment. */
     void (*finish)(vault_db_conn_t *conn);

@@ -138,7 +138,7 @@ ngx_str_t vault_db_folder(vault_db_t *db);
  * In the master, before workers: what can be said at once (folder missing or
  * unwritable).  NGX_ERROR after having logged it with its remedy.
  */
-ngx_int_t vault_db_check(vault_db_t *db, ngx_log_t *log);
+ngx_int_t vault_db_check(vault_db_t *db, ngx_cycle_t *cycle);
 
 /*
  * In each worker: no connection is opened here.  The first statement applies

@@ -6,6 +6,8 @@
 #include "pg.h"
 
 
+#define LONGEST_ERROR  ((size_t) 512)
+
 typedef struct {
     const char         *code;         /* an SQLSTATE or its beginning */
     vault_db_status_e   status;
@@ -66,6 +68,7 @@ write_error(vault_request_t *vr, PGresult *result, ngx_str_t *error)
     }
 
     len = strcspn(text, (ngx_strncmp(state, "22", 2) == 0) ? ":\n" : "\n");
+    len = ngx_min(len, LONGEST_ERROR);
 
     *error = vault_printf(vr, "%*s (SQLSTATE %s)", len, text, state);
 }
