@@ -8,9 +8,15 @@
 #include "../run/route.h"
 
 
+extern const vault_route_t  vault_ciphers_routes[];
+extern const vault_route_t  vault_ciphers_bulk_routes[];
+extern const vault_route_t  vault_config_routes[];
 extern const vault_route_t  vault_connect_routes[];
+extern const vault_route_t  vault_domains_routes[];
 extern const vault_route_t  vault_folders_routes[];
 extern const vault_route_t  vault_identity_routes[];
+extern const vault_route_t  vault_import_routes[];
+extern const vault_route_t  vault_sync_routes[];
 
 #if (VAULT_DEBUG)
 extern const vault_route_t  vault_debug_routes[];

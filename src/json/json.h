@@ -49,7 +49,7 @@ struct vault_field_s {
     const void           *arg;        /* says the type */
 };
 
-#define VAULT_FIELDS_END  { NULL, NULL, 0, 0, 0, NULL }
+#define VAULT_FIELDS_END  { NULL, NULL, 0, 0, 0, NULL }  /* by the type */
 
 #define VAULT_REQUIRED    0x01        /* in: neither absent nor null, and a
                                          text not empty */
@@ -62,23 +62,27 @@ struct vault_field_s {
  *  VAULT_TEXT      UTF-8 without NUL; max 10,000 bytes unless told
  *  VAULT_UUID      RFC 9562 text, lower-cased
  *  VAULT_DATE      RFC 3339 in; "2026-01-31T12:00:00.123Z" out; int64_t ms
- *  VAULT_EMAIL     trimmed, lower-cased, one @ with text on both sides,
- *                  max 256
+ *  VAULT_EMAIL     trimmed, lower-cased, one @ with text on both sides, no
+ *                  spaces, controls or <>(); max 256
  *  VAULT_ENC       Bitwarden EncString, types 0 to 7, each part base64 of the
  *                  right length; max 10,000 bytes unless told
  *  VAULT_BASE64    RFC 4648 §4 with padding; kept as text; max 10,000
- *  VAULT_INT       [const vault_range_t *, or NULL]
+ *  VAULT_INT       [const vault_range_t *, or NULL] in quotes as well
  *  VAULT_BOOL      0 or 1
  *  VAULT_ENUM      [const int64_t *: allowed values, ended by VAULT_NULL]
+ *                  in quotes as well
  *  VAULT_OBJECT    [const vault_shape_t *] the slot is a pointer to the
  *                  nested struct, NULL for null
  *  VAULT_LIST      [const vault_shape_t *] the slot is an ngx_array_t of
  *                  structs, elts NULL for null; max 1,000 unless told
  *  VAULT_TEXTS     [const vault_field_t *: one text field as pattern] the
- *                  slot is an ngx_array_t of ngx_str_t; max as for LIST
+ *                  slot is an ngx_array_t of ngx_str_t, none of them null;
+ *                  max as for LIST
  *  VAULT_FRAGMENT  [const vault_shape_t *] an object, checked against the
  *                  shape, kept as its normalised JSON text in an ngx_str_t:
- *                  every field of the shape present, in order, or null
+ *                  every field of the shape present, in order, or null.
+ *                  No struct stands behind the shape: offsets and size are
+ *                  unused, OBJECT and LIST inside mean FRAGMENT(S)
  *  VAULT_FRAGMENTS the same for a list of objects: one text "[…]"
  *  VAULT_ARRAY     [const vault_field_t *: one field as pattern, of any type
  *                  that a fragment may hold] a list kept as its normalised
@@ -131,9 +135,11 @@ typedef struct {
 } vault_json_error_t;
 
 /*
- * Parses `text` by `shape` into `out` (shape->size bytes).  NGX_OK;
- * NGX_DECLINED with *err, which lives in the pool: syntax, depth, or the
- * first bad field; NGX_ERROR: no memory.  `out` is undefined unless NGX_OK.
+ * Parses `text`, one object, by `shape` into `out` (shape->size bytes).
+ * NGX_OK; NGX_DECLINED with *err, which lives in the pool and quotes nothing
+ * of the text: the first bad field, or the field "body" for syntax, depth,
+ * or more objects and lists than a text of this length has; NGX_ERROR: no
+ * memory.  `out` is undefined unless NGX_OK.
  */
 ngx_int_t vault_json_parse(ngx_pool_t *pool, const ngx_str_t *text,
     const vault_shape_t *shape, void *out, vault_json_error_t *err);
@@ -166,7 +172,7 @@ void vault_writer_init(vault_writer_t *w, ngx_pool_t *pool);
 
 /*
  * Containers and values.  Commas are set by the writer; `name` NULL inside a
- * list and for the outermost value.
+ * list and for the outermost value.  Names are written as they are.
  */
 void vault_json_open(vault_writer_t *w, const char *name, u_char bracket);
 void vault_json_close(vault_writer_t *w, u_char bracket);
@@ -196,12 +202,15 @@ void vault_json_rows(vault_writer_t *w, const char *name,
 ngx_int_t vault_writer_text(vault_writer_t *w, ngx_str_t *out);
 
 
-/* Formats that are useful outside a body too; none needs a pool. */
+/*
+ * Formats that are useful outside a body too; none needs a pool.  NGX_OK or
+ * NGX_DECLINED; the text is taken as it is, an e-mail address untrimmed.
+ */
 
 #define VAULT_DATE_LEN  (sizeof("2026-01-31T12:00:00.123Z") - 1)
 
 ngx_int_t vault_date_parse(const ngx_str_t *text, int64_t *ms);
-u_char *vault_date_format(u_char *out, int64_t ms);
+u_char *vault_date_format(u_char *out, int64_t ms);  /* the end; no NUL */
 ngx_int_t vault_enc_check(const ngx_str_t *text);
 ngx_int_t vault_uuid_check(const ngx_str_t *text);
 ngx_int_t vault_email_check(const ngx_str_t *text);

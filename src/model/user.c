@@ -1,4 +1,8 @@
+#include "../crypto/crypto.h"
 #include "user.h"
+
+
+#define API_KEY_LEN  30
 
 
 static const vault_column_t  user_columns[] = {
@@ -117,6 +121,18 @@ vault_user_touch(vault_request_t *vr, const vault_user_t *user)
 
 
 void
+vault_user_create_api_key(vault_request_t *vr, vault_user_t *user)
+{
+    user->api_key.data = vault_alloc(vr, API_KEY_LEN);
+    user->api_key.len = API_KEY_LEN;
+
+    if (vault_random_text(user->api_key.data, API_KEY_LEN) != NGX_OK) {
+        vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR, "no random bytes");
+    }
+}
+
+
+void
 vault_user_set_name(vault_request_t *vr, const vault_user_t *user)
 {
     (void) vault_db_run(vr,
@@ -125,6 +141,20 @@ vault_user_set_name(vault_request_t *vr, const vault_user_t *user)
                " WHERE id = $4",
                vault_db_args(S(&user->name), S(&user->culture),
                              I(vault_now()), S(&user->id)));
+}
+
+
+void
+vault_user_set_domains(vault_request_t *vr, const vault_user_t *user)
+{
+    (void) vault_db_run(vr,
+               "UPDATE users"
+               " SET equivalent_domains = $1, excluded_globals = $2, "
+               VAULT_USER_REVISE("$3")
+               " WHERE id = $4",
+               vault_db_args(S(&user->equivalent_domains),
+                             S(&user->excluded_globals), I(vault_now()),
+                             S(&user->id)));
 }
 
 

@@ -119,12 +119,16 @@ vault_user_t *vault_user_get(vault_request_t *vr, const ngx_str_t *id);
 /* A new account; 0 if the e-mail is taken. */
 ngx_uint_t vault_user_insert(vault_request_t *vr, const vault_user_t *user);
 
+/* A new random API key, in memory. */
+void vault_user_create_api_key(vault_request_t *vr, vault_user_t *user);
+
 /*
  * Writes of single members of *user, all but the last bumping revised_at.
  * vault_user_set_keys() and vault_user_set_key_id() set what was null, and
  * answer 0 if it was not.
  */
 void vault_user_set_name(vault_request_t *vr, const vault_user_t *user);
+void vault_user_set_domains(vault_request_t *vr, const vault_user_t *user);
 void vault_user_set_avatar(vault_request_t *vr, const vault_user_t *user);
 void vault_user_set_verify_devices(vault_request_t *vr,
     const vault_user_t *user);

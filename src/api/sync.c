@@ -1,0 +1,146 @@
+/*
+ * Sync: everything that a client keeps, in one answer.
+ *
+ * The guard's query is the only one while nothing has changed; otherwise one
+ * round trip more, whatever the size of the vault.
+ */
+
+#include "../run/route.h"
+#include "../rules/cache.h"
+#include "../rules/domains.h"
+#include "../rules/profile.h"
+#include "../model/cipher.h"
+#include "../model/folder.h"
+#include "view.h"
+
+
+static void  sync_get(vault_request_t *vr);
+
+
+const vault_route_t  vault_sync_routes[] = {
+    { GET, "/api/sync", sync_get, VAULT_USER },
+    VAULT_ROUTE_END
+};
+
+
+typedef struct {
+    ngx_uint_t           domains;     /* are they wanted? */
+    vault_cipher_type_e  most;        /* the newest type that it knows */
+} sync_t;
+
+
+static void  sync_read(vault_request_t *vr, sync_t *sync);
+static vault_cipher_type_e  newest_type(vault_request_t *vr);
+static void  sync_write(vault_request_t *vr, const sync_t *sync);
+
+
+static void
+sync_get(vault_request_t *vr)
+{
+    sync_t               sync;
+    ngx_str_t            key, mark;
+    const vault_user_t  *me = vault_me(vr);
+
+    sync_read(vr, &sync);
+
+    /* revised_at moves with every change; a new stamp may come without one */
+
+    key = vault_printf(vr, "%V%ui%ui", &me->id, sync.domains,
+                       (ngx_uint_t) sync.most);
+    mark = vault_printf(vr, "%L%V", me->revised_at, &me->security_stamp);
+
+    if (vault_cache_reply(vr, &key, &mark)) {
+        return;
+    }
+
+    sync_write(vr, &sync);                            /* awaits */
+    vault_cache_keep(vr, &key, &mark);
+}
+
+
+static void
+sync_read(vault_request_t *vr, sync_t *sync)
+{
+    ngx_str_t  exclude;
+
+    exclude = vault_query_arg(vr, "excludeDomains");
+
+    sync->domains = !(exclude.len == 4
+                      && ngx_strncasecmp(exclude.data, (u_char *) "true", 4)
+                         == 0);
+    sync->most = newest_type(vr);
+}
+
+
+/* Clients before 2024.12.0 fail on SSH keys; they all name their version. */
+
+static vault_cipher_type_e
+newest_type(vault_request_t *vr)
+{
+    u_char     *dot;
+    ngx_int_t   year, month;
+    ngx_str_t   version;
+
+    version = vault_header(vr, "Bitwarden-Client-Version");
+
+    if (version.len < 6 || version.data[4] != '.') {
+        return VAULT_CIPHER_SSH_KEY;
+    }
+
+    dot = ngx_strlchr(version.data + 5, version.data + version.len, '.');
+    if (dot == NULL) {
+        dot = version.data + version.len;
+    }
+
+    year = ngx_atoi(version.data, 4);
+    month = ngx_atoi(version.data + 5, dot - version.data - 5);
+
+    if (year == NGX_ERROR || month == NGX_ERROR
+        || year * 100 + month >= 202412)
+    {
+        return VAULT_CIPHER_SSH_KEY;
+    }
+
+    return VAULT_CIPHER_IDENTITY;
+}
+
+
+static void
+sync_write(vault_request_t *vr, const sync_t *sync)
+{
+    ngx_array_t       *folders, *ciphers;
+    vault_writer_t    *w;
+    vault_db_batch_t  *batch;
+
+    batch = vault_db_batch(vr);
+    vault_folder_batch(batch, vault_me(vr), &folders);
+    vault_cipher_batch(batch, vault_me(vr), sync->most, &ciphers);
+    vault_db_batch_run(batch);                        /* awaits */
+
+    w = vault_writer(vr);
+    vault_json_open(w, NULL, '{');
+
+    vault_profile_write(vr, w, "profile");
+    vault_json_rows(w, "folders", &vault_folder_view, folders);
+    vault_json_open(w, "collections", '[');
+    vault_json_close(w, ']');
+    vault_json_rows(w, "ciphers", &vault_cipher_view, ciphers);
+
+    if (sync->domains) {
+        vault_domains_write(w, "domains", vault_me(vr), 0);
+
+    } else {
+        vault_json_null(w, "domains");
+    }
+
+    vault_json_open(w, "policies", '[');
+    vault_json_close(w, ']');
+    vault_json_open(w, "sends", '[');
+    vault_json_close(w, ']');
+    vault_user_decryption_write(vr, w, "userDecryption");
+    vault_json_cstring(w, "object", "sync");
+
+    vault_json_close(w, '}');
+
+    vault_reply_writer(vr, w);
+}

@@ -1,0 +1,15 @@
+/*
+ * id - keys of rows: UUIDs made here, never by the database.
+ */
+
+#ifndef VAULT_MODEL_ID_H
+#define VAULT_MODEL_ID_H
+
+#include "../run/request.h"
+
+
+/* A new random UUID in pool memory.  500 without randomness. */
+ngx_str_t vault_id_create(vault_request_t *vr);
+
+
+#endif
