@@ -412,6 +412,21 @@ ngx_strncasecmp(u_char *s1, u_char *s2, size_t n)
 }
 
 
+ngx_int_t
+ngx_memn2cmp(u_char *s1, u_char *s2, size_t n1, size_t n2)
+{
+    int  rc;
+
+    rc = memcmp(s1, s2, ngx_min(n1, n2));
+
+    if (rc == 0 && n1 != n2) {
+        return n1 < n2 ? -1 : 1;
+    }
+
+    return rc;
+}
+
+
 static ngx_int_t
 read_number(u_char *line, size_t n, ngx_int_t base)
 {

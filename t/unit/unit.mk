@@ -21,6 +21,10 @@ UNIT_OPT   := -O1 -g -Wall -Wextra -Werror -Wno-unused-parameter \
 UNIT_SAN   := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 UNIT_LIBS  := -ljansson -lcrypto -lpthread
 
+UNIT_SRC_limits := src/rules/limits.c
+
+UNIT_SRC_router := src/run/router.c
+
 .PHONY: unit
 unit: $(UNIT_BINS)
 	@prove -e '' $(UNIT_BINS)
