@@ -114,9 +114,9 @@ lint: deps
 .PHONY: bench run demo routes clean
 bench: deps release
 	@t/bench/run
-run: build
+run:
 	@conf/run
-demo: build
+demo:
 	@conf/demo
 routes: build
 	@t/tools/routes
