@@ -5,6 +5,7 @@
 
 #include "run.h"
 #include "../crypto/crypto.h"
+#include "../json/form.h"
 
 
 void *
@@ -118,35 +119,10 @@ vault_path_arg(vault_request_t *vr, ngx_uint_t n)
 }
 
 
-/* Percent signs and, as forms have it, plus signs. */
-static ngx_str_t
-unescape(vault_request_t *vr, const ngx_str_t *raw)
-{
-    u_char     *src, *dst;
-    ngx_str_t   text, plain;
-    ngx_uint_t  i;
-
-    plain.len = raw->len;
-    plain.data = vault_alloc(vr, raw->len);
-
-    for (i = 0; i < raw->len; i++) {
-        plain.data[i] = raw->data[i] == '+' ? ' ' : raw->data[i];
-    }
-
-    text.data = vault_alloc(vr, raw->len);
-    src = plain.data;
-    dst = text.data;
-    ngx_unescape_uri(&dst, &src, plain.len, 0);
-    text.len = dst - text.data;
-
-    return text;
-}
-
-
 ngx_str_t
 vault_query_arg(vault_request_t *vr, const char *name)
 {
-    ngx_str_t  raw, none = ngx_null_string;
+    ngx_str_t  raw, text, none = ngx_null_string;
 
     if (ngx_http_arg(vr->http, (u_char *) name, ngx_strlen(name), &raw)
         != NGX_OK)
@@ -154,7 +130,11 @@ vault_query_arg(vault_request_t *vr, const char *name)
         return none;
     }
 
-    return unescape(vr, &raw);
+    if (vault_form_unescape(vr->pool, &raw, &text) != NGX_OK) {
+        vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR, "Out of memory.");
+    }
+
+    return text;
 }
 
 
@@ -219,69 +199,21 @@ vault_now(void)
 }
 
 
-/* Urlencoded bodies, which sign-in uses. */
-
-static void
-form_pair(vault_request_t *vr, const vault_shape_t *shape, u_char *form,
-    ngx_str_t *name, ngx_str_t *value)
-{
-    ngx_int_t             rc;
-    ngx_str_t             text;
-    vault_json_error_t    err;
-    const vault_field_t  *field;
-
-    for (field = shape->fields; field->name; field++) {
-
-        if (ngx_strlen(field->name) != name->len
-            || ngx_strncasecmp((u_char *) field->name, name->data, name->len)
-               != 0)
-        {
-            continue;
-        }
-
-        text = unescape(vr, value);
-        rc = vault_json_text(vr->pool, &text, field, form + field->offset,
-                             &err);
-
-        if (rc == NGX_DECLINED) {
-            vault_fail_field(vr, &err.field, &err.text);
-        }
-
-        if (rc != NGX_OK) {
-            vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR, "Out of memory.");
-        }
-
-        return;
-    }
-}
-
-
 void
 vault_form_read(vault_request_t *vr, const vault_shape_t *shape, void *form)
 {
-    u_char     *p, *end, *next, *eq;
-    ngx_str_t   body, name, value;
+    ngx_int_t           rc;
+    ngx_str_t           body;
+    vault_json_error_t  err;
 
-    vault_json_init(shape, form);
     body = vault_body(vr);
+    rc = vault_form_parse(vr->pool, &body, shape, form, &err);
 
-    for (p = body.data, end = p + body.len; p < end; p = next + 1) {
+    if (rc == NGX_DECLINED) {
+        vault_fail_field(vr, &err.field, &err.text);
+    }
 
-        next = ngx_strlchr(p, end, '&');
-        if (next == NULL) {
-            next = end;
-        }
-
-        eq = ngx_strlchr(p, next, '=');
-        if (eq == NULL) {
-            continue;
-        }
-
-        name.data = p;
-        name.len = eq - p;
-        value.data = eq + 1;
-        value.len = next - value.data;
-
-        form_pair(vr, shape, form, &name, &value);
+    if (rc != NGX_OK) {
+        vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR, "Out of memory.");
     }
 }

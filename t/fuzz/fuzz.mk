@@ -17,6 +17,8 @@ FUZZ_SECONDS ?= 600
 FUZZ_RUNS_jwt    := 8000
 FUZZ_RUNS_base64 := 200000
 
+FUZZ_SRC_router := src/run/router.c
+
 .PHONY: fuzz-short fuzz $(FUZZ_NAMES:%=fuzz-short-%) $(FUZZ_NAMES:%=fuzz-%)
 fuzz-short: $(FUZZ_NAMES:%=fuzz-short-%)
 fuzz: $(FUZZ_NAMES:%=fuzz-%)
