@@ -7,14 +7,19 @@
 
 
 const vault_route_t *const  vault_routes[] = {
-    vault_ciphers_routes,
+    vault_accounts_routes,
     vault_ciphers_bulk_routes,
+    vault_ciphers_routes,
     vault_config_routes,
     vault_connect_routes,
+    vault_credentials_routes,
+    vault_devices_routes,
     vault_domains_routes,
     vault_folders_routes,
     vault_identity_routes,
     vault_import_routes,
+    vault_odds_routes,
+    vault_rotation_routes,
     vault_sync_routes,
 #if (VAULT_DEBUG)
     vault_debug_routes,

@@ -8,14 +8,19 @@
 #include "../run/route.h"
 
 
-extern const vault_route_t  vault_ciphers_routes[];
+extern const vault_route_t  vault_accounts_routes[];
 extern const vault_route_t  vault_ciphers_bulk_routes[];
+extern const vault_route_t  vault_ciphers_routes[];
 extern const vault_route_t  vault_config_routes[];
 extern const vault_route_t  vault_connect_routes[];
+extern const vault_route_t  vault_credentials_routes[];
+extern const vault_route_t  vault_devices_routes[];
 extern const vault_route_t  vault_domains_routes[];
 extern const vault_route_t  vault_folders_routes[];
 extern const vault_route_t  vault_identity_routes[];
 extern const vault_route_t  vault_import_routes[];
+extern const vault_route_t  vault_odds_routes[];
+extern const vault_route_t  vault_rotation_routes[];
 extern const vault_route_t  vault_sync_routes[];
 
 #if (VAULT_DEBUG)

@@ -1,6 +1,7 @@
 #include "password.h"
 #include "../crypto/crypto.h"
 #include "../run/await.h"
+#include "limits.h"
 
 
 #define SALT_BYTES  32
@@ -43,22 +44,44 @@ vault_password_set(vault_request_t *vr, vault_user_t *user,
 
 
 ngx_uint_t
-vault_password_check(vault_request_t *vr, const vault_user_t *user,
-    const ngx_str_t *secret)
+vault_password_check(vault_request_t *vr, const ngx_str_t *account,
+    const vault_user_t *user, const ngx_str_t *secret)
 {
-    ngx_str_t  hash;
+    ngx_str_t   hash;
+    ngx_uint_t  equal;
 
     static const ngx_str_t  no_salt = ngx_string("nobody");
 
-    if (user == NULL) {
+    vault_password_require_may(vr, account);
+
+    if (user) {
+        hash = password_hash(vr, secret, &user->password_salt,
+                             user->password_rounds);
+        equal = vault_equal(&hash, &user->password_hash);
+
+    } else {
         (void) password_hash(vr, secret, &no_salt, vr->conf->kdf_rounds);
-        return 0;
+        equal = 0;
     }
 
-    hash = password_hash(vr, secret, &user->password_salt,
-                         user->password_rounds);
+    if (equal) {
+        vault_limits_passed(vr, account);
 
-    return vault_equal(&hash, &user->password_hash);
+    } else {
+        vault_limits_failed(vr, account);
+    }
+
+    return equal;
+}
+
+
+void
+vault_password_require_may(vault_request_t *vr, const ngx_str_t *account)
+{
+    if (vault_limits_blocked(vr, account)) {
+        vault_fail(vr, NGX_HTTP_TOO_MANY_REQUESTS,
+                   "Too many failed attempts. Try again later.");
+    }
 }
 
 
@@ -82,7 +105,11 @@ vault_password_raise(vault_request_t *vr, vault_user_t *user,
 void
 vault_password_require(vault_request_t *vr, const ngx_str_t *secret)
 {
-    if (!vault_password_check(vr, vault_me(vr), secret)) {
+    vault_user_t  *me;
+
+    me = vault_me(vr);
+
+    if (!vault_password_check(vr, &me->email, me, secret)) {
         vault_fail(vr, NGX_HTTP_BAD_REQUEST, "Invalid password.");
     }
 }

@@ -20,10 +20,18 @@ void vault_password_set(vault_request_t *vr, vault_user_t *user,
 
 /*
  * 1 if `secret` is the password of `user`.  A user that does not exist (NULL)
- * takes the same time as one that does.
+ * takes the same time as one that does.  `account` is who it is said to be:
+ * 429 when too many guesses at it have failed.
  */
-ngx_uint_t vault_password_check(vault_request_t *vr, const vault_user_t *user,
-    const ngx_str_t *secret);
+ngx_uint_t vault_password_check(vault_request_t *vr, const ngx_str_t *account,
+    const vault_user_t *user, const ngx_str_t *secret);
+
+/*
+ * Before a secret of another kind is compared: 429 after too many failures.
+ * Then vault_limits_passed() or vault_limits_failed().
+ */
+void vault_password_require_may(vault_request_t *vr,
+    const ngx_str_t *account);
 
 /* After a successful check: hashes again if the configured rounds rose. */
 void vault_password_raise(vault_request_t *vr, vault_user_t *user,

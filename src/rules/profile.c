@@ -78,8 +78,7 @@ static const vault_shape_t  profile_view =
     VAULT_SHAPE(profile_fields, vault_user_t);
 static const vault_shape_t  key_pair_view =
     VAULT_SHAPE(key_pair_fields, vault_user_t);
-static const vault_shape_t  kdf_view =
-    VAULT_SHAPE(kdf_fields, vault_user_t);
+const vault_shape_t  vault_kdf_view = VAULT_SHAPE(kdf_fields, vault_user_t);
 static const vault_shape_t  unlock_view =
     VAULT_SHAPE(unlock_fields, vault_user_t);
 static const vault_shape_t  pascal_kdf_view =
@@ -131,7 +130,7 @@ vault_user_decryption_write(vault_request_t *vr, vault_writer_t *w,
     vault_json_open(w, name, '{');
 
     vault_json_open(w, "masterPasswordUnlock", '{');
-    vault_json_object(w, "kdf", &kdf_view, user);
+    vault_json_object(w, "kdf", &vault_kdf_view, user);
     vault_json_members(w, &unlock_view, user);
     vault_json_close(w, '}');
 

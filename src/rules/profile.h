@@ -14,6 +14,9 @@
 #include "session.h"
 
 
+/* {kdfType, iterations, memory, parallelism} of a vault_user_t. */
+extern const vault_shape_t  vault_kdf_view;
+
 /* The object "profile" of the signed-in user, as member `name` or, with NULL,
    as the whole answer. */
 void vault_profile_write(vault_request_t *vr, vault_writer_t *w,

@@ -48,6 +48,13 @@ static const vault_shape_t  claims_form =
     VAULT_SHAPE(claims_in, vault_claims_t);
 
 
+void
+vault_claims_init(vault_claims_t *claims)
+{
+    vault_json_init(&claims_view, claims);
+}
+
+
 ngx_str_t
 vault_token_sign(vault_request_t *vr, vault_claims_t *claims, time_t life)
 {
@@ -105,7 +112,7 @@ vault_token_access(vault_request_t *vr, const vault_session_t *session,
 {
     vault_claims_t  claims;
 
-    vault_json_init(&claims_view, &claims);
+    vault_claims_init(&claims);
 
     ngx_str_set(&claims.issuer, VAULT_ISSUER_LOGIN);
     claims.subject = session->user.id;

@@ -36,6 +36,9 @@ typedef struct {
 } vault_claims_t;
 
 
+/* All null; then set what the token is to say. */
+void vault_claims_init(vault_claims_t *claims);
+
 /* Signs; claims->not_before and ->expires are set from `life` seconds. */
 ngx_str_t vault_token_sign(vault_request_t *vr, vault_claims_t *claims,
     time_t life);

@@ -1,0 +1,371 @@
+/*
+ * Before an account is signed in: what a client must know to hash a password,
+ * and registration in each of its forms.
+ */
+
+#include "../run/route.h"
+#include "../crypto/jwt.h"
+#include "../model/id.h"
+#include "../rules/keys.h"
+#include "../rules/master.h"
+#include "../rules/profile.h"
+#include "../rules/token.h"
+
+
+/* Time to choose a password after the e-mail was given. */
+#define REGISTER_LIFE  3600
+
+
+static void  identity_prelogin(vault_request_t *vr);
+static void  identity_register(vault_request_t *vr);
+static void  identity_verify(vault_request_t *vr);
+static void  identity_clicked(vault_request_t *vr);
+static void  identity_finish(vault_request_t *vr);
+
+
+const vault_route_t  vault_identity_routes[] = {
+    { POST, "/identity/accounts/prelogin",
+      identity_prelogin, VAULT_ANYONE },
+    { POST, "/identity/accounts/prelogin/password",
+      identity_prelogin, VAULT_ANYONE },
+    { POST, "/identity/accounts/register",
+      identity_register, VAULT_ANYONE },
+    { POST, "/identity/accounts/register/send-verification-email",
+      identity_verify,   VAULT_ANYONE },
+    { POST, "/identity/accounts/register/verification-email-clicked",
+      identity_clicked,  VAULT_ANYONE },
+    { POST, "/identity/accounts/register/finish",
+      identity_finish,   VAULT_ANYONE },
+    VAULT_ROUTE_END
+};
+
+
+typedef struct {
+    ngx_str_t              email;
+    ngx_str_t              name;
+    ngx_str_t              token;
+    ngx_str_t              hint;
+    vault_master_t         master;
+    vault_keys_t          *keys;
+    vault_account_keys_t  *account_keys;
+} register_form_t;
+
+#define FORM(member)  offsetof(register_form_t, member)
+#define EMAIL_FIELD   { "email", VAULT_EMAIL, FORM(email), VAULT_REQUIRED }
+#define NAME_FIELD    { "name", VAULT_TEXT, FORM(name), 0, 200 }
+#define TOKEN_FIELD   { "emailVerificationToken", VAULT_TEXT, FORM(token),    \
+                        VAULT_REQUIRED, 4096 }
+#define HINT_FIELD    { "masterPasswordHint", VAULT_TEXT, FORM(hint), 0,      \
+                        VAULT_HINT_MAX }
+
+
+static const vault_field_t  email_fields[] = {
+    EMAIL_FIELD,
+    VAULT_FIELDS_END
+};
+
+static const vault_field_t  verify_fields[] = {
+    EMAIL_FIELD,
+    NAME_FIELD,
+    VAULT_FIELDS_END
+};
+
+static const vault_field_t  clicked_fields[] = {
+    EMAIL_FIELD,
+    TOKEN_FIELD,
+    VAULT_FIELDS_END
+};
+
+static const vault_field_t  register_fields[] = {
+    EMAIL_FIELD,
+    NAME_FIELD,
+    HINT_FIELD,
+    VAULT_MASTER_FIELDS(FORM(master), "masterPasswordHash", "key",
+                        "masterPasswordAuthentication",
+                        "masterPasswordUnlock"),
+    { "keys", VAULT_OBJECT, FORM(keys), 0, 0, &vault_keys_form },
+    { "accountKeys", VAULT_OBJECT, FORM(account_keys), 0, 0,
+      &vault_account_keys_form },
+    VAULT_FIELDS_END
+};
+
+static const vault_field_t  finish_fields[] = {
+    EMAIL_FIELD,
+    TOKEN_FIELD,
+    HINT_FIELD,
+    VAULT_MASTER_FIELDS(FORM(master), "masterPasswordHash",
+                        "userSymmetricKey", "masterPasswordAuthentication",
+                        "masterPasswordUnlock"),
+    { "userAsymmetricKeys", VAULT_OBJECT, FORM(keys), 0, 0,
+      &vault_keys_form },
+    { "accountKeys", VAULT_OBJECT, FORM(account_keys), 0, 0,
+      &vault_account_keys_form },
+    VAULT_FIELDS_END
+};
+
+static const vault_shape_t  email_form =
+    VAULT_SHAPE(email_fields, register_form_t);
+static const vault_shape_t  verify_form =
+    VAULT_SHAPE(verify_fields, register_form_t);
+static const vault_shape_t  clicked_form =
+    VAULT_SHAPE(clicked_fields, register_form_t);
+static const vault_shape_t  register_form =
+    VAULT_SHAPE(register_fields, register_form_t);
+static const vault_shape_t  finish_form =
+    VAULT_SHAPE(finish_fields, register_form_t);
+
+
+static const vault_field_t  prelogin_fields[] = {
+    { "kdf",            VAULT_INT,  offsetof(vault_user_t, kdf) },
+    { "kdfIterations",  VAULT_INT,  offsetof(vault_user_t, kdf_iterations) },
+    { "kdfMemory",      VAULT_INT,  offsetof(vault_user_t, kdf_memory) },
+    { "kdfParallelism", VAULT_INT,  offsetof(vault_user_t, kdf_parallelism) },
+    { "salt",           VAULT_TEXT, offsetof(vault_user_t, master_salt) },
+    VAULT_FIELDS_END
+};
+
+static const vault_shape_t  prelogin_view =
+    VAULT_SHAPE(prelogin_fields, vault_user_t);
+
+
+/*
+ * Somebody who has no account here gets the settings that somebody who has
+ * one could have, always the same: most people keep the default.
+ */
+
+static vault_user_t *
+prelogin_nobody(vault_request_t *vr, const ngx_str_t *email)
+{
+    u_char         mac[32];
+    vault_user_t  *user;
+
+    user = vault_calloc(vr, sizeof(vault_user_t));
+
+    if (vault_keyring_mac(vr->conf->keyring, email, mac) != NGX_OK) {
+        vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR, "HMAC failed");
+    }
+
+    user->master_salt = *email;
+
+    if (mac[0] % 8 == 0) {
+        user->kdf = 1;
+        user->kdf_iterations = 6;
+        user->kdf_memory = 32;
+        user->kdf_parallelism = 4;
+
+    } else {
+        user->kdf = 0;
+        user->kdf_iterations = 600000;
+        user->kdf_memory = VAULT_NULL;
+        user->kdf_parallelism = VAULT_NULL;
+    }
+
+    return user;
+}
+
+
+static void
+identity_prelogin(vault_request_t *vr)
+{
+    vault_user_t     *user;
+    vault_writer_t   *w;
+    register_form_t   form;
+
+    vault_json_read(vr, &email_form, &form);
+
+    user = vault_user_find_email(vr, &form.email);               /* awaits */
+    if (user == NULL) {
+        user = prelogin_nobody(vr, &form.email);
+    }
+
+    w = vault_writer(vr);
+    vault_json_open(w, NULL, '{');
+    vault_json_members(w, &prelogin_view, user);
+    vault_json_object(w, "kdfSettings", &vault_kdf_view, user);
+    vault_json_close(w, '}');
+
+    vault_reply_writer(vr, w);
+}
+
+
+/* May this e-mail address register itself? */
+
+static void
+register_require_open(vault_request_t *vr, const ngx_str_t *email)
+{
+    u_char      *at;
+    ngx_str_t   *domain, own;
+    ngx_uint_t   i;
+
+    if (!vr->conf->signups) {
+        vault_fail(vr, NGX_HTTP_BAD_REQUEST,
+                   "Registration is closed on this server.");
+    }
+
+    if (vr->conf->signup_domains == NULL) {
+        return;
+    }
+
+    at = ngx_strlchr(email->data, email->data + email->len, '@');
+    if (at) {
+        own.data = at + 1;
+        own.len = email->data + email->len - own.data;
+
+        domain = vr->conf->signup_domains->elts;
+
+        for (i = 0; i < vr->conf->signup_domains->nelts; i++) {
+            if (domain[i].len == own.len
+                && ngx_memcmp(domain[i].data, own.data, own.len) == 0)
+            {
+                return;
+            }
+        }
+    }
+
+    vault_fail(vr, NGX_HTTP_BAD_REQUEST, "E-mail addresses of this domain "
+               "may not register on this server.");
+}
+
+
+static vault_claims_t *
+register_require_token(vault_request_t *vr, register_form_t *form)
+{
+    vault_claims_t  *claims;
+
+    claims = vault_token_check(vr, &form->token, VAULT_ISSUER_REGISTER);
+
+    if (claims == NULL
+        || claims->subject.len != form->email.len
+        || ngx_memcmp(claims->subject.data, form->email.data,
+                      form->email.len)
+           != 0)
+    {
+        vault_fail(vr, NGX_HTTP_BAD_REQUEST,
+                   "Expired link. Please restart registration or try "
+                   "logging in. You may already have an account");
+    }
+
+    return claims;
+}
+
+
+static void
+register_account(vault_request_t *vr, register_form_t *form)
+{
+    vault_user_t  user;
+    vault_keys_t  keys;
+
+    vault_master_read(vr, &form->master);
+    vault_master_require_kdf(vr, &form->master);
+    vault_keys_read(vr, form->keys, form->account_keys, &keys);
+
+    ngx_memzero(&user, sizeof(vault_user_t));
+
+    user.id = vault_id_create(vr);
+    user.email = form->email;
+    user.name = form->name;
+    ngx_str_set(&user.culture, "en-US");
+    user.email_verified = 1;          /* no mail is sent that could prove it */
+    user.verify_devices = 1;
+    user.password_hint = form->hint;
+    user.master_salt = form->email;
+    user.user_key_id = form->master.key_id;
+    user.public_key = keys.public_key;
+    user.private_key = keys.private_key;
+    ngx_str_set(&user.equivalent_domains, "[]");
+    ngx_str_set(&user.excluded_globals, "[]");
+
+    vault_user_create_api_key(vr, &user);
+    vault_master_apply(vr, &form->master, &user);     /* awaits */
+
+    user.created_at = vault_now();
+    user.password_changed_at = user.created_at;
+    user.revised_at = user.created_at;
+
+    if (!vault_user_insert(vr, &user)) {              /* awaits */
+        vault_fail(vr, NGX_HTTP_BAD_REQUEST, "Email '%V' is already taken.",
+                   &user.email);
+    }
+}
+
+
+static void
+identity_register(vault_request_t *vr)
+{
+    register_form_t  form;
+
+    static ngx_str_t  answer = ngx_string(
+        "{\"object\":\"register\",\"captchaBypassToken\":\"\"}");
+
+    vault_json_read(vr, &register_form, &form);
+    register_require_open(vr, &form.email);
+
+    register_account(vr, &form);                      /* awaits */
+
+    vault_reply_text(vr, NGX_HTTP_OK, "application/json", &answer);
+}
+
+
+/*
+ * Without mail the proof goes straight back to the client, which then asks for
+ * the password.  Whether the address has an account shows only at the end.
+ */
+
+static void
+identity_verify(vault_request_t *vr)
+{
+    ngx_str_t         token;
+    vault_claims_t    claims;
+    vault_writer_t   *w;
+    register_form_t   form;
+
+    vault_json_read(vr, &verify_form, &form);
+    register_require_open(vr, &form.email);
+
+    vault_claims_init(&claims);
+    ngx_str_set(&claims.issuer, VAULT_ISSUER_REGISTER);
+    claims.subject = form.email;
+    claims.name = form.name;
+
+    token = vault_token_sign(vr, &claims, REGISTER_LIFE);
+
+    w = vault_writer(vr);
+    vault_json_string(w, NULL, &token);
+    vault_reply_writer(vr, w);
+}
+
+
+static void
+identity_clicked(vault_request_t *vr)
+{
+    register_form_t  form;
+
+    vault_json_read(vr, &clicked_form, &form);
+
+    (void) register_require_token(vr, &form);
+
+    if (vault_user_find_email(vr, &form.email)) {     /* awaits */
+        vault_fail(vr, NGX_HTTP_BAD_REQUEST,
+                   "Expired link. Please restart registration or try "
+                   "logging in. You may already have an account");
+    }
+
+    vault_reply_empty(vr, NGX_HTTP_OK);
+}
+
+
+static void
+identity_finish(vault_request_t *vr)
+{
+    register_form_t  form;
+
+    static ngx_str_t  answer = ngx_string("{\"object\":\"registerFinish\"}");
+
+    vault_json_read(vr, &finish_form, &form);
+    register_require_open(vr, &form.email);
+
+    form.name = register_require_token(vr, &form)->name;
+    register_account(vr, &form);                      /* awaits */
+
+    vault_reply_text(vr, NGX_HTTP_OK, "application/json", &answer);
+}

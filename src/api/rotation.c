@@ -1,0 +1,375 @@
+/*
+ * A new user key: everything that the old one encrypts comes in one request,
+ * encrypted anew, and is stored all or nothing.
+ */
+
+#include "../run/route.h"
+#include "../model/cipher.h"
+#include "../model/folder.h"
+#include "../rules/keys.h"
+#include "../rules/master.h"
+#include "../rules/password.h"
+#include "cipher_form.h"
+
+
+static void  rotation_rotate(vault_request_t *vr);
+
+
+const vault_route_t  vault_rotation_routes[] = {
+    { POST, "/api/accounts/key-management/rotate-user-account-keys",
+      rotation_rotate, VAULT_USER, VAULT_BODY_BULK },
+    VAULT_ROUTE_END
+};
+
+
+typedef struct {
+    ngx_array_t      ciphers;         /* of vault_cipher_form_t */
+    ngx_array_t      folders;         /* of vault_folder_t */
+    ngx_array_t      sends;
+} data_form_t;
+
+typedef struct {
+    ngx_str_t        email;
+    ngx_str_t        hint;
+    vault_master_t   master;
+} master_form_t;
+
+typedef struct {
+    master_form_t   *master;
+    ngx_array_t      devices;         /* of vault_device_t */
+    ngx_array_t      emergency;
+    ngx_array_t      recovery;
+    ngx_array_t      passkeys;
+} unlock_form_t;
+
+typedef struct {
+    ngx_str_t              secret;
+    ngx_str_t              key_id;
+    unlock_form_t         *unlock;
+    vault_account_keys_t  *keys;
+    data_form_t           *data;
+} rotation_form_t;
+
+typedef struct {
+    vault_user_t     user;            /* as it is to become */
+    ngx_str_t        old_stamp;
+    ngx_str_t        ciphers;         /* rows, JSON */
+    ngx_str_t        folders;
+    ngx_str_t        devices;
+    int64_t          n_ciphers;
+    int64_t          n_folders;
+    int64_t          n_devices;
+} rotation_t;
+
+typedef struct {
+    int64_t          ciphers;
+    int64_t          folders;
+} total_t;
+
+
+/* Kinds of things that cannot exist here yet: only whether there are any. */
+
+typedef struct {
+    u_char           unused;
+} other_t;
+
+static const vault_field_t  other_fields[] = {
+    VAULT_FIELDS_END
+};
+
+static const vault_shape_t  other_form = VAULT_SHAPE(other_fields, other_t);
+
+
+static const vault_field_t  folder_fields[] = {
+    { "id",   VAULT_UUID, offsetof(vault_folder_t, id), VAULT_REQUIRED },
+    { "name", VAULT_ENC,  offsetof(vault_folder_t, name), VAULT_REQUIRED,
+      1000 },
+    VAULT_FIELDS_END
+};
+
+static const vault_field_t  device_fields[] = {
+    { "deviceId",           VAULT_UUID, offsetof(vault_device_t, id),
+      VAULT_REQUIRED },
+    { "encryptedUserKey",   VAULT_ENC,
+      offsetof(vault_device_t, encrypted_user_key), VAULT_REQUIRED, 2000 },
+    { "encryptedPublicKey", VAULT_ENC,
+      offsetof(vault_device_t, encrypted_public_key), VAULT_REQUIRED, 2000 },
+    VAULT_FIELDS_END
+};
+
+static const vault_field_t  device_row_fields[] = {
+    { "id",         VAULT_TEXT, offsetof(vault_device_t, id) },
+    { "user_key",   VAULT_TEXT, offsetof(vault_device_t, encrypted_user_key) },
+    { "public_key", VAULT_TEXT,
+      offsetof(vault_device_t, encrypted_public_key) },
+    VAULT_FIELDS_END
+};
+
+static const vault_shape_t  folder_form =
+    VAULT_SHAPE(folder_fields, vault_folder_t);
+static const vault_shape_t  device_form =
+    VAULT_SHAPE(device_fields, vault_device_t);
+static const vault_shape_t  device_rows =
+    VAULT_SHAPE(device_row_fields, vault_device_t);
+
+
+static const vault_field_t  data_fields[] = {
+    { "ciphers", VAULT_LIST, offsetof(data_form_t, ciphers), VAULT_REQUIRED,
+      VAULT_CIPHER_MAX, &vault_cipher_form },
+    { "folders", VAULT_LIST, offsetof(data_form_t, folders), VAULT_REQUIRED,
+      VAULT_FOLDER_MAX, &folder_form },
+    { "sends",   VAULT_LIST, offsetof(data_form_t, sends), 0, 0,
+      &other_form },
+    VAULT_FIELDS_END
+};
+
+#define MASTER(member)  offsetof(master_form_t, member)
+
+static const vault_field_t  master_fields[] = {
+    { "email",              VAULT_EMAIL, MASTER(email), VAULT_REQUIRED },
+    { "masterPasswordHint", VAULT_TEXT,  MASTER(hint), 0, VAULT_HINT_MAX },
+    { "kdfType",            VAULT_INT,   MASTER(master.kdf.type) },
+    { "kdfIterations",      VAULT_INT,   MASTER(master.kdf.iterations) },
+    { "kdfMemory",          VAULT_INT,   MASTER(master.kdf.memory) },
+    { "kdfParallelism",     VAULT_INT,   MASTER(master.kdf.parallelism) },
+    { "masterPasswordSalt", VAULT_TEXT,  MASTER(master.salt), 0, 256 },
+    { "masterKeyAuthenticationHash", VAULT_TEXT, MASTER(master.hash),
+      VAULT_REQUIRED, VAULT_HASH_MAX },
+    { "masterKeyEncryptedUserKey", VAULT_ENC, MASTER(master.user_key),
+      VAULT_REQUIRED },
+    { "containedKeyId",     VAULT_TEXT,  MASTER(master.key_id), 0, 32 },
+    VAULT_FIELDS_END
+};
+
+static const vault_shape_t  data_form = VAULT_SHAPE(data_fields, data_form_t);
+static const vault_shape_t  master_form =
+    VAULT_SHAPE(master_fields, master_form_t);
+
+
+static const vault_field_t  unlock_fields[] = {
+    { "masterPasswordUnlockData", VAULT_OBJECT,
+      offsetof(unlock_form_t, master), VAULT_REQUIRED, 0, &master_form },
+    { "deviceKeyUnlockData", VAULT_LIST,
+      offsetof(unlock_form_t, devices), 0, 0, &device_form },
+    { "emergencyAccessUnlockData", VAULT_LIST,
+      offsetof(unlock_form_t, emergency), 0, 0, &other_form },
+    { "organizationAccountRecoveryUnlockData", VAULT_LIST,
+      offsetof(unlock_form_t, recovery), 0, 0, &other_form },
+    { "passkeyUnlockData", VAULT_LIST,
+      offsetof(unlock_form_t, passkeys), 0, 0, &other_form },
+    VAULT_FIELDS_END
+};
+
+static const vault_shape_t  unlock_form =
+    VAULT_SHAPE(unlock_fields, unlock_form_t);
+
+
+static const vault_field_t  rotation_fields[] = {
+    { "oldMasterKeyAuthenticationHash", VAULT_TEXT,
+      offsetof(rotation_form_t, secret), VAULT_REQUIRED, VAULT_HASH_MAX },
+    { "newUserKeyId", VAULT_TEXT,
+      offsetof(rotation_form_t, key_id), 0, 32 },
+    { "accountUnlockData", VAULT_OBJECT,
+      offsetof(rotation_form_t, unlock), VAULT_REQUIRED, 0, &unlock_form },
+    { "accountKeys", VAULT_OBJECT,
+      offsetof(rotation_form_t, keys), VAULT_REQUIRED, 0,
+      &vault_account_keys_form },
+    { "accountData", VAULT_OBJECT,
+      offsetof(rotation_form_t, data), VAULT_REQUIRED, 0, &data_form },
+    VAULT_FIELDS_END
+};
+
+static const vault_shape_t  rotation_form =
+    VAULT_SHAPE(rotation_fields, rotation_form_t);
+
+
+static const vault_column_t  total_columns[] = {
+    { VAULT_COL_INT, "ciphers", offsetof(total_t, ciphers) },
+    { VAULT_COL_INT, "folders", offsetof(total_t, folders) },
+    VAULT_COLUMNS_END
+};
+
+static const vault_row_t  total_row = VAULT_ROW(total_columns, total_t);
+
+
+static void  rotation_master(vault_request_t *vr, rotation_form_t *form,
+    rotation_t *rotation);
+static void  rotation_data(vault_request_t *vr, rotation_form_t *form,
+    rotation_t *rotation);
+static void  rotation_store(vault_request_t *vr, void *data);
+static ngx_str_t  rotation_rows(vault_request_t *vr,
+    const vault_shape_t *shape, const ngx_array_t *rows);
+
+
+static void
+rotation_rotate(vault_request_t *vr)
+{
+    rotation_t       rotation;
+    rotation_form_t  form;
+
+    vault_json_read(vr, &rotation_form, &form);       /* awaits */
+    vault_password_require(vr, &form.secret);         /* awaits */
+
+    rotation.user = *vault_me(vr);
+    rotation.old_stamp = rotation.user.security_stamp;
+
+    rotation_master(vr, &form, &rotation);            /* awaits */
+    rotation_data(vr, &form, &rotation);              /* awaits */
+
+    vault_db_transaction(vr, rotation_store, &rotation);         /* awaits */
+
+    vault_reply_empty(vr, NGX_HTTP_OK);
+}
+
+
+/* The password may change too, its KDF and salt may not, nor the key pair. */
+
+static void
+rotation_master(vault_request_t *vr, rotation_form_t *form,
+    rotation_t *rotation)
+{
+    vault_user_t    *user;
+    vault_keys_t     keys;
+    vault_master_t  *master;
+
+    user = &rotation->user;
+    master = &form->unlock->master->master;
+
+    if (master->salt.len == 0) {
+        master->salt = form->unlock->master->email;
+    }
+
+    vault_master_read(vr, master);
+    vault_master_require_same_kdf(vr, master, user);
+    vault_master_require_same_salt(vr, master, user);
+    vault_key_id_check(vr, &form->key_id);
+
+    vault_keys_read(vr, NULL, form->keys, &keys);
+
+    if (user->public_key.len != keys.public_key.len
+        || ngx_memcmp(user->public_key.data, keys.public_key.data,
+                      keys.public_key.len)
+           != 0)
+    {
+        vault_fail(vr, NGX_HTTP_BAD_REQUEST,
+                   "The key pair cannot change in a key rotation.");
+    }
+
+    user->private_key = keys.private_key;
+    user->user_key_id = form->key_id;
+    user->password_hint = form->unlock->master->hint;
+    user->password_changed_at = vault_now();
+
+    vault_master_apply(vr, master, user);             /* awaits */
+}
+
+
+static void
+rotation_data(vault_request_t *vr, rotation_form_t *form,
+    rotation_t *rotation)
+{
+    data_form_t          *data;
+    ngx_uint_t            i;
+    unlock_form_t        *unlock;
+    vault_cipher_form_t  *cipher;
+
+    data = form->data;
+    unlock = form->unlock;
+
+    if (data->sends.nelts || unlock->emergency.nelts
+        || unlock->recovery.nelts || unlock->passkeys.nelts)
+    {
+        vault_fail(vr, NGX_HTTP_BAD_REQUEST, "There is something in the "
+                   "request that this server does not keep.");
+    }
+
+    /* items are to be encrypted by the key that comes */
+
+    vault_me(vr)->user_key_id = form->key_id;
+
+    cipher = data->ciphers.elts;
+
+    for (i = 0; i < data->ciphers.nelts; i++) {
+        vault_cipher_form_check(vr, &cipher[i]);
+    }
+
+    rotation->n_ciphers = data->ciphers.nelts;
+    rotation->n_folders = data->folders.nelts;
+    rotation->n_devices = unlock->devices.nelts;
+
+    rotation->ciphers = vault_cipher_form_rows(vr, cipher,       /* awaits */
+                                               data->ciphers.nelts);
+    rotation->folders = rotation_rows(vr, &folder_form, &data->folders);
+    rotation->devices = rotation_rows(vr, &device_rows, &unlock->devices);
+}
+
+
+/*
+ * The old stamp is the lock: of two rotations at once one finds another, and
+ * so does a write of a session that began before.  What was updated and what
+ * there is must both be what was sent: no item is forgotten, none is twice.
+ */
+
+static void
+rotation_store(vault_request_t *vr, void *data)
+{
+    rotation_t  *rotation = data;
+
+    int64_t          ciphers, folders;
+    total_t          total;
+    ngx_str_t       *id;
+    vault_change_t  *change;
+
+    id = &rotation->user.id;
+
+    if (!vault_user_set_credentials(vr, &rotation->user,
+                                    &rotation->old_stamp))
+    {
+        vault_fail(vr, NGX_HTTP_BAD_REQUEST,
+                   "Your account was changed on another device. "
+                   "Log in again.");
+    }
+
+    change = vault_change(vr, &rotation->user);
+    vault_cipher_update_rows(change, &rotation->ciphers, &ciphers);
+    vault_folder_update_rows(change, &rotation->folders, &folders);
+    vault_change_commit(change);
+
+    (void) vault_db_find(vr, &total_row, &total,
+               "SELECT"
+               " (SELECT count(*) FROM ciphers WHERE user_id = $1) AS ciphers,"
+               " (SELECT count(*) FROM folders WHERE user_id = $1) AS folders",
+               vault_db_args(S(id)));
+
+    if (ciphers != rotation->n_ciphers || total.ciphers != ciphers
+        || folders != rotation->n_folders || total.folders != folders)
+    {
+        vault_fail(vr, NGX_HTTP_BAD_REQUEST, "All existing items and folders "
+                   "must be included in the rotation.");
+    }
+
+    if (vault_device_rotate(vr, id, &rotation->devices)
+        != rotation->n_devices)
+    {
+        vault_fail(vr, NGX_HTTP_BAD_REQUEST,
+                   "All trusted devices must be your own.");
+    }
+}
+
+
+static ngx_str_t
+rotation_rows(vault_request_t *vr, const vault_shape_t *shape,
+    const ngx_array_t *rows)
+{
+    ngx_str_t       text;
+    vault_writer_t  w;
+
+    vault_writer_init(&w, vr->pool);
+    vault_json_rows(&w, NULL, shape, rows);
+
+    if (vault_writer_text(&w, &text) != NGX_OK) {
+        vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR, "out of memory");
+    }
+
+    return text;
+}
