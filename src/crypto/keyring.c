@@ -42,12 +42,12 @@ no_passphrase(char *buf, int size, int rw, void *data)
 static ngx_int_t
 derive_mac_key(vault_keyring_t *keyring)
 {
-    int              len;
-    BIGNUM          *d;
-    u_char          *bytes;
-    ngx_int_t        rc;
-    ngx_str_t        secret;
-    static ngx_str_t label = ngx_string(MAC_LABEL);
+    int                     len;
+    BIGNUM                 *d;
+    u_char                 *bytes;
+    ngx_int_t               rc;
+    ngx_str_t               secret;
+    static const ngx_str_t  label = ngx_string(MAC_LABEL);
 
     d = NULL;
 

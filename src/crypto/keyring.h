@@ -1,5 +1,11 @@
 /*
- * keyring - the inside of a keyring, for jwt.c and keyring.c alone.
+ * keyring - the inside of a keyring, for the files of crypto/ alone.
+ *
+ * Why:    tokens and key files need the key itself; nobody else does.
+ * Use:    jwt.h is what the rest of the house includes.
+ * Owns:   the key is freed and the MAC's wiped when their pool goes.
+ * Fails:  NGX_ERROR when OpenSSL refuses, its error queue emptied.
+ * Waits:  never.
  */
 
 #ifndef VAULT_CRYPTO_KEYRING_H

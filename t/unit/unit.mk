@@ -29,7 +29,7 @@ UNIT_SRC_router := src/run/router.c
 unit: $(UNIT_BINS)
 	@prove -e '' $(UNIT_BINS)
 
-$(UNIT_BUILD)/obj/%.o: %.c $(UNIT_DEPS) $(BUILD)/nginx/objs/Makefile
+$(UNIT_BUILD)/obj/%.o: %.c $(UNIT_DEPS) | $(BUILD)/nginx/objs/Makefile
 	@mkdir -p $(@D)
 	@gcc $(UNIT_OPT) $(UNIT_SAN) $(UNIT_INC) -c -o $@ $<
 
