@@ -14,8 +14,8 @@ FUZZ_SAN     := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 FUZZ_RUNS    ?= 50000
 FUZZ_SECONDS ?= 600
 
-FUZZ_RUNS_jwt    := 8000
-FUZZ_RUNS_base64 := 200000
+FUZZ_RUNS_jwt    := 5000
+FUZZ_RUNS_base64 := 100000
 
 FUZZ_SRC_router := src/run/router.c
 
@@ -38,7 +38,7 @@ $(FUZZ_NAMES:%=fuzz-%): fuzz-%: $(FUZZ_BUILD)/%
 	    -artifact_prefix=$(FUZZ_BUILD)/$*- $(FUZZ_BUILD)/$*.found \
 	    t/fuzz/corpus/$*
 
-$(FUZZ_BUILD)/obj/%.o: %.c $(UNIT_DEPS) $(BUILD)/nginx/objs/Makefile
+$(FUZZ_BUILD)/obj/%.o: %.c $(UNIT_DEPS) | $(BUILD)/nginx/objs/Makefile
 	@mkdir -p $(@D)
 	@clang $(UNIT_OPT) $(FUZZ_SAN) -fsanitize=fuzzer-no-link $(UNIT_INC) \
 	    -c -o $@ $<
