@@ -11,6 +11,7 @@
 
 
 #define ADDRESSES  4                  /* of one host */
+#define ADDRESS_LEN  80                /* an IPv6 address with its zone */
 
 typedef struct {
     char    *start;
@@ -20,7 +21,7 @@ typedef struct {
 } list_t;
 
 
-/* A literal address, a folder of a unix socket, or nothing needs no resolver. */
+/* A literal address, the folder of a socket, or nothing needs no resolver. */
 static int
 is_name(const char *host)
 {
@@ -112,7 +113,7 @@ append(list_t *list, const char *text, ngx_uint_t first)
 /* Numeric addresses of a host: how many, or 0 with an error. */
 static ngx_uint_t
 look_up(vault_pg_resolve_t *job, const char *host,
-    char out[ADDRESSES][NI_MAXHOST])
+    char out[ADDRESSES][ADDRESS_LEN])
 {
     int               rc;
     ngx_uint_t        n;
@@ -134,7 +135,7 @@ look_up(vault_pg_resolve_t *job, const char *host,
 
     for (ai = res; ai && n < ADDRESSES; ai = ai->ai_next) {
 
-        if (getnameinfo(ai->ai_addr, ai->ai_addrlen, out[n], NI_MAXHOST, NULL,
+        if (getnameinfo(ai->ai_addr, ai->ai_addrlen, out[n], ADDRESS_LEN, NULL,
                         0, NI_NUMERICHOST) == 0)
         {
             n++;
@@ -152,7 +153,7 @@ static void
 resolve(void *data, ngx_log_t *log)
 {
     char                 host[256], port[32];
-    char                 addresses[ADDRESSES][NI_MAXHOST];
+    char                 addresses[ADDRESSES][ADDRESS_LEN];
     list_t               hosts, hostaddrs, ports;
     ngx_uint_t           i, k, n, total;
     vault_pg_resolve_t  *job = data;
