@@ -245,16 +245,12 @@ vault_date_format(u_char *out, int64_t ms)
     days = ms / DAY_MS;
     ms %= DAY_MS;
 
-    /* at most one too many, as leap days are not spread evenly */
+    /* leap days are not spread evenly: this can be one too low */
 
     year = days * 400 / DAYS_OF_400Y + 1;
 
     if (days_before_year(year + 1) <= days) {
         year++;
-    }
-
-    if (days_before_year(year) > days) {
-        year--;
     }
 
     days -= days_before_year(year);

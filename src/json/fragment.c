@@ -10,6 +10,10 @@
 #include "type.h"
 
 
+typedef ngx_int_t (*item_copy_pt)(vault_reader_t *rd, vault_writer_t *w,
+    const void *arg, json_t *item);
+
+
 ngx_int_t
 vault_scalar_copy(vault_reader_t *rd, vault_writer_t *w, const char *name,
     const vault_field_t *field, json_t *value)
@@ -21,11 +25,19 @@ vault_scalar_copy(vault_reader_t *rd, vault_writer_t *w, const char *name,
     rc = vault_field_read(rd, field, value, &slot);
     rd->borrow = 0;
 
-    if (rc == NGX_OK) {
-        vault_field_write(w, name, field, &slot);
+    if (rc != NGX_OK) {
+        return rc;
     }
 
-    return rc;
+    /* only an item of a list has no name, and no list has a use for holes */
+
+    if (name == NULL && vault_slot_is_null(field, &slot)) {
+        return vault_reader_fail(rd, "is required");
+    }
+
+    vault_field_write(w, name, field, &slot);
+
+    return NGX_OK;
 }
 
 
@@ -99,9 +111,9 @@ vault_object_copy(vault_reader_t *rd, vault_writer_t *w, const char *name,
 }
 
 
-ngx_int_t
-vault_list_copy(vault_reader_t *rd, vault_writer_t *w, const char *name,
-    const vault_field_t *field, json_t *value)
+static ngx_int_t
+items_copy(vault_reader_t *rd, vault_writer_t *w, const char *name,
+    const vault_field_t *field, json_t *value, item_copy_pt copy)
 {
     size_t         n;
     ngx_int_t      rc;
@@ -121,8 +133,7 @@ vault_list_copy(vault_reader_t *rd, vault_writer_t *w, const char *name,
 
     for (place.index = 0; place.index < n; place.index++) {
 
-        rc = shape_copy(rd, w, NULL, field->arg,
-                        json_array_get(value, place.index));
+        rc = copy(rd, w, field->arg, json_array_get(value, place.index));
         if (rc != NGX_OK) {
             return rc;
         }
@@ -133,6 +144,34 @@ vault_list_copy(vault_reader_t *rd, vault_writer_t *w, const char *name,
     vault_json_close(w, ']');
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+object_item_copy(vault_reader_t *rd, vault_writer_t *w, const void *shape,
+    json_t *item)
+{
+    return shape_copy(rd, w, NULL, shape, item);
+}
+
+
+ngx_int_t
+vault_list_copy(vault_reader_t *rd, vault_writer_t *w, const char *name,
+    const vault_field_t *field, json_t *value)
+{
+    return items_copy(rd, w, name, field, value, object_item_copy);
+}
+
+
+static ngx_int_t
+pattern_item_copy(vault_reader_t *rd, vault_writer_t *w, const void *arg,
+    json_t *item)
+{
+    const vault_field_t  *pattern;
+
+    pattern = arg;
+
+    return pattern->type->copy(rd, w, NULL, pattern, item);
 }
 
 
@@ -140,60 +179,7 @@ ngx_int_t
 vault_array_copy(vault_reader_t *rd, vault_writer_t *w, const char *name,
     const vault_field_t *field, json_t *value)
 {
-    size_t                n;
-    ngx_int_t             rc;
-    vault_place_t         place;
-    const vault_field_t  *pattern = field->arg;
-
-    rc = vault_list_check(rd, field, value);
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    vault_json_open(w, name, '[');
-
-    place.up = rd->place;
-    place.name = NULL;
-    rd->place = &place;
-    n = json_array_size(value);
-
-    for (place.index = 0; place.index < n; place.index++) {
-
-        if (json_is_null(json_array_get(value, place.index))) {
-            return vault_reader_fail(rd, "is required");
-        }
-
-        rc = pattern->type->copy(rd, w, NULL, pattern,
-                                 json_array_get(value, place.index));
-        if (rc != NGX_OK) {
-            return rc;
-        }
-    }
-
-    rd->place = place.up;
-
-    vault_json_close(w, ']');
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
-vault_texts_copy(vault_reader_t *rd, vault_writer_t *w, const char *name,
-    const vault_field_t *field, json_t *value)
-{
-    ngx_int_t    rc;
-    ngx_array_t  texts;
-
-    rd->borrow = 1;
-    rc = vault_texts_read(rd, field, value, &texts);
-    rd->borrow = 0;
-
-    if (rc == NGX_OK) {
-        vault_field_write(w, name, field, &texts);
-    }
-
-    return rc;
+    return items_copy(rd, w, name, field, value, pattern_item_copy);
 }
 
 

@@ -9,6 +9,9 @@
 #define PLACE_MAX_LEN  256
 #define ERROR_MAX_LEN  128
 
+typedef ngx_int_t (*item_read_pt)(vault_reader_t *rd, const void *arg,
+    json_t *item, void *slot);
+
 
 static u_char *
 place_format(u_char *p, u_char *last, const vault_place_t *place)
@@ -156,13 +159,15 @@ vault_object_find(json_t *object, const char *name)
 
 
 static ngx_int_t
-shape_read(vault_reader_t *rd, const vault_shape_t *shape, json_t *object,
-    void *out)
+shape_read(vault_reader_t *rd, const void *arg, json_t *object, void *out)
 {
     json_t               *value;
     ngx_int_t             rc;
     vault_place_t         place;
     const vault_field_t  *field;
+    const vault_shape_t  *shape;
+
+    shape = arg;
 
     if (!json_is_object(object)) {
         return vault_reader_fail(rd, "is not an object");
@@ -232,13 +237,14 @@ vault_list_check(vault_reader_t *rd, const vault_field_t *field, json_t *value)
 }
 
 
-/* An empty list has elts too, since elts NULL means null. */
 static ngx_int_t
-list_init(vault_reader_t *rd, const vault_field_t *field, json_t *value,
-    ngx_array_t *list, size_t size)
+items_read(vault_reader_t *rd, const vault_field_t *field, json_t *value,
+    ngx_array_t *list, size_t size, item_read_pt read)
 {
-    size_t     n;
-    ngx_int_t  rc;
+    size_t          n;
+    u_char         *item;
+    ngx_int_t       rc;
+    vault_place_t   place;
 
     rc = vault_list_check(rd, field, value);
     if (rc != NGX_OK) {
@@ -247,11 +253,30 @@ list_init(vault_reader_t *rd, const vault_field_t *field, json_t *value,
 
     n = json_array_size(value);
 
+    /* an empty list has elts too, as elts NULL means null */
+
     if (ngx_array_init(list, rd->pool, ngx_max(n, 1), size) != NGX_OK) {
         return NGX_ERROR;
     }
 
     list->nelts = n;
+    item = list->elts;
+
+    place.up = rd->place;
+    place.name = NULL;
+    rd->place = &place;
+
+    for (place.index = 0; place.index < n; place.index++) {
+
+        rc = read(rd, field->arg, json_array_get(value, place.index), item);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        item += size;
+    }
+
+    rd->place = place.up;
 
     return NGX_OK;
 }
@@ -261,39 +286,31 @@ ngx_int_t
 vault_list_read(vault_reader_t *rd, const vault_field_t *field,
     json_t *value, void *slot)
 {
-    u_char               *item;
-    ngx_int_t             rc;
-    ngx_array_t          *list;
-    vault_place_t         place;
     const vault_shape_t  *shape;
 
-    list = slot;
     shape = field->arg;
 
-    rc = list_init(rd, field, value, list, shape->size);
-    if (rc != NGX_OK) {
-        return rc;
+    return items_read(rd, field, value, slot, shape->size, shape_read);
+}
+
+
+static ngx_int_t
+text_item_read(vault_reader_t *rd, const void *arg, json_t *item, void *slot)
+{
+    ngx_int_t             rc;
+    const vault_field_t  *pattern;
+
+    pattern = arg;
+
+    rc = vault_field_read(rd, pattern, item, slot);
+
+    /* no list has a use for holes */
+
+    if (rc == NGX_OK && vault_slot_is_null(pattern, slot)) {
+        return vault_reader_fail(rd, "is required");
     }
 
-    place.up = rd->place;
-    place.name = NULL;
-    rd->place = &place;
-    item = list->elts;
-
-    for (place.index = 0; place.index < list->nelts; place.index++) {
-
-        rc = shape_read(rd, shape, json_array_get(value, place.index),
-                        item);
-        if (rc != NGX_OK) {
-            return rc;
-        }
-
-        item += shape->size;
-    }
-
-    rd->place = place.up;
-
-    return NGX_OK;
+    return rc;
 }
 
 
@@ -301,43 +318,8 @@ ngx_int_t
 vault_texts_read(vault_reader_t *rd, const vault_field_t *field,
     json_t *value, void *slot)
 {
-    ngx_int_t             rc;
-    ngx_str_t            *item;
-    ngx_array_t          *list;
-    vault_place_t         place;
-    const vault_field_t  *pattern;
-
-    list = slot;
-    pattern = field->arg;
-
-    rc = list_init(rd, field, value, list, sizeof(ngx_str_t));
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    place.up = rd->place;
-    place.name = NULL;
-    rd->place = &place;
-    item = list->elts;
-
-    for (place.index = 0; place.index < list->nelts; place.index++, item++) {
-
-        rc = vault_field_read(rd, pattern,
-                              json_array_get(value, place.index), item);
-        if (rc != NGX_OK) {
-            return rc;
-        }
-
-        /* no list of texts has a use for a hole */
-
-        if (item->data == NULL) {
-            return vault_reader_fail(rd, "is required");
-        }
-    }
-
-    rd->place = place.up;
-
-    return NGX_OK;
+    return items_read(rd, field, value, slot, sizeof(ngx_str_t),
+                      text_item_read);
 }
 
 

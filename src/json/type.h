@@ -133,8 +133,6 @@ ngx_int_t vault_list_copy(vault_reader_t *rd, vault_writer_t *w,
     const char *name, const vault_field_t *field, json_t *value);
 ngx_int_t vault_array_copy(vault_reader_t *rd, vault_writer_t *w,
     const char *name, const vault_field_t *field, json_t *value);
-ngx_int_t vault_texts_copy(vault_reader_t *rd, vault_writer_t *w,
-    const char *name, const vault_field_t *field, json_t *value);
 
 
 /* scan.c */
@@ -144,6 +142,8 @@ ngx_int_t vault_scan_check(vault_reader_t *rd, const ngx_str_t *text);
 
 
 /* view.c */
+
+ngx_uint_t vault_slot_is_null(const vault_field_t *field, const void *slot);
 
 /* The field as a member, or nothing if it is null and may be left out. */
 void vault_field_write(vault_writer_t *w, const char *name,

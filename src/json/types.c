@@ -520,7 +520,7 @@ const vault_type_t  vault_type_texts = {
     .slot = VAULT_SLOT_ARRAY,
     .max = ITEMS_MAX,
     .value = vault_texts_read,
-    .copy = vault_texts_copy,
+    .copy = vault_array_copy,
     .write = vault_texts_write,
 };
 

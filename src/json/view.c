@@ -5,10 +5,10 @@
 #include "type.h"
 
 
-static ngx_uint_t
-slot_is_null(vault_slot_e kind, const void *slot)
+ngx_uint_t
+vault_slot_is_null(const vault_field_t *field, const void *slot)
 {
-    switch (kind) {
+    switch (field->type->slot) {
 
     case VAULT_SLOT_TEXT:
         return ((const ngx_str_t *) slot)->data == NULL;
@@ -34,7 +34,7 @@ void
 vault_field_write(vault_writer_t *w, const char *name,
     const vault_field_t *field, const void *slot)
 {
-    if (!slot_is_null(field->type->slot, slot)) {
+    if (!vault_slot_is_null(field, slot)) {
         field->type->write(w, name, field, slot);
 
     } else if (!(field->flags & VAULT_OMIT_NULL)) {

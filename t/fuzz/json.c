@@ -34,6 +34,12 @@ static const vault_shape_t  uri_shape = VAULT_SHAPE(uri_fields, uri_t);
 
 static const vault_field_t  id_pattern = { NULL, VAULT_UUID, 0 };
 
+static const vault_field_t  count_pattern = { NULL, VAULT_INT, 0 };
+
+static const vault_field_t  row_pattern = {
+    NULL, VAULT_ARRAY, 0, 0, 9, &count_pattern
+};
+
 static const vault_range_t  rank_range = { 0, 5 };
 
 static const int64_t  kinds[] = { 1, 2, VAULT_NULL };
@@ -46,6 +52,7 @@ static const vault_field_t  inner_fields[] = {
     { "s", VAULT_TEXTS, 0, 0, 0, &id_pattern },
     { "d", VAULT_DATE, 0 },
     { "b", VAULT_BOOL, 0 },
+    { "a", VAULT_ARRAY, 0, 0, 9, &row_pattern },
     VAULT_FIELDS_END
 };
 

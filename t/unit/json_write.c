@@ -336,6 +336,13 @@ static const vault_field_t  passkey_fields[] = {
 
 static const vault_shape_t  passkey_shape = { passkey_fields, 0 };
 
+static const vault_field_t  number_pattern = { NULL, VAULT_INT };
+static const vault_field_t  id_pattern = { NULL, VAULT_UUID };
+
+static const vault_field_t  row_pattern = {
+    NULL, VAULT_ARRAY, 0, 0, 3, &number_pattern
+};
+
 static const vault_field_t  login_fields[] = {
     { "username", VAULT_ENC, 0 },
     { "uris", VAULT_LIST, 0, 0, 2, &item_shape },
@@ -345,6 +352,8 @@ static const vault_field_t  login_fields[] = {
     { "extra", VAULT_OBJECT, 0, VAULT_OMIT_NULL, 0, &item_shape },
     { "email", VAULT_EMAIL, 0, VAULT_OMIT_NULL },
     { "note", VAULT_FRAGMENT, 0, 0, 0, &item_shape },
+    { "rows", VAULT_ARRAY, 0, VAULT_OMIT_NULL, 0, &row_pattern },
+    { "ids", VAULT_TEXTS, 0, VAULT_OMIT_NULL, 0, &id_pattern },
     { "object", VAULT_CONST, 0, 0, 0, "\"login\"" },
     VAULT_FIELDS_END
 };
@@ -435,6 +444,27 @@ check_fragments(void)
     CHECK(vault_writer_text(&w, &second) == NGX_OK);
     CHECK(first.len == second.len
           && ngx_memcmp(first.data, second.data, first.len) == 0);
+
+    /* lists of anything, and no hole in any of them */
+
+    CHECK(read_cipher("{\"login\":{\"rows\":[[],[1,\"2\",-3]],\"ids\":[]}}")
+          == NGX_OK);
+    CHECK_STR(&cipher.login, "{\"username\":null,\"uris\":null,"
+              "\"passkeys\":null,\"autofill\":null,\"tags\":null,"
+              "\"note\":null,\"rows\":[[],[1,2,-3]],\"ids\":[]}");
+
+    check_bad("{\"login\":{\"rows\":[[],7]}}", "login.rows[1]",
+              "is not a list");
+    check_bad("{\"login\":{\"rows\":[[],null]}}", "login.rows[1]",
+              "is not a list");
+    check_bad("{\"login\":{\"rows\":[[],[1,null]]}}", "login.rows[1][1]",
+              "is required");
+    check_bad("{\"login\":{\"rows\":[[],[1,2,3,4]]}}", "login.rows[1]",
+              "has more than 3 items");
+    check_bad("{\"login\":{\"ids\":[\"\"]}}", "login.ids[0]",
+              "is required");
+    check_bad("{\"login\":{\"ids\":[null]}}", "login.ids[0]",
+              "is required");
 
     check_bad("{\"login\":[]}", "login", "is not an object");
     check_bad("{\"login\":\"{}\"}", "login", "is not an object");
