@@ -125,10 +125,11 @@ vault_exec_try(vault_request_t *vr, vault_slot_t *slot,
     if (status == VAULT_DB_OK) {
         slot->dirty = 0;
         slot->used_at = ngx_time();
-        vault_db_answers(vr);
+        vault_db_answers(vr, slot->lane);
 
     } else if (status == VAULT_DB_GONE) {
         vault_slots_distrust(db);
+        vault_migrate_doubt(db);
     }
 
     return status;
@@ -144,6 +145,8 @@ exec_once(vault_request_t *vr, vault_db_statement_t *list, ngx_uint_t n,
     vault_db_status_e   status;
 
     flags = write && n > 1 ? VAULT_DB_BEGIN|VAULT_DB_COMMIT : 0;
+
+    vault_migrate_await(vr);
 
     slot = vault_slot_acquire(vr, write);
     status = vault_exec_try(vr, slot, list, n, flags);
@@ -229,8 +232,6 @@ vault_exec(vault_request_t *vr, vault_db_statement_t *list, ngx_uint_t n)
         vault_tx_exec(vr, list, n);
         return;
     }
-
-    vault_migrate_await(vr);
 
     if (vr->conf->db->strict && list_writes(list, n)) {
 

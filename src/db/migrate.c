@@ -266,6 +266,15 @@ gate_cancelled(void *data)
 }
 
 
+void
+vault_migrate_doubt(vault_db_t *db)
+{
+    if (db->state == VAULT_DB_READY) {
+        db->state = VAULT_DB_NEW;
+    }
+}
+
+
 static void
 migrate_start(vault_request_t *vr, vault_db_t *db)
 {

@@ -92,8 +92,10 @@ struct vault_db_s {
     ngx_msec_t                 failed_at;
     ngx_uint_t                 failed;   /* the last migration did */
 
+    vault_db_status_e          down;     /* the last outage's kind */
     time_t                     down_since;   /* 0: it answers */
     time_t                     logged_at;
+    uint32_t                   logged_hash;  /* of the cause */
 
     ngx_uint_t                 statements;
     ngx_uint_t                 round_trips;
@@ -147,7 +149,7 @@ void vault_tx_exec(vault_request_t *vr, vault_db_statement_t *list,
 /* report.c: the log, once for each outage, and the end of the request. */
 void vault_db_report(vault_request_t *vr, vault_db_status_e status,
     const ngx_str_t *error, const char *sql);
-void vault_db_answers(vault_request_t *vr);
+void vault_db_answers(vault_request_t *vr, const vault_lane_t *lane);
 void vault_db_fail(vault_request_t *vr, vault_db_status_e status)
     __attribute__((noreturn, cold));
 
@@ -165,6 +167,9 @@ void vault_strict_check(vault_request_t *vr, const vault_strict_t *strict,
 
 /* migrate.c: awaits until the schema is as this module needs it, or 503. */
 void vault_migrate_await(vault_request_t *vr);
+
+/* What was lost may come back as another database: look at it again. */
+void vault_migrate_doubt(vault_db_t *db);
 
 
 #endif

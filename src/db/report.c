@@ -9,11 +9,34 @@
 #define REPORT_AGAIN  10              /* seconds */
 
 
+/* Loud if it is news, or was not said for a while. */
+static ngx_uint_t
+report_level(vault_db_t *db, const ngx_str_t *error)
+{
+    time_t    now = ngx_time();
+    uint32_t  hash;
+
+    hash = ngx_crc32_short(error->data, error->len);
+
+    if (db->down_since == 0) {
+        db->down_since = now;
+    }
+
+    if (hash == db->logged_hash && now - db->logged_at < REPORT_AGAIN) {
+        return NGX_LOG_INFO;
+    }
+
+    db->logged_hash = hash;
+    db->logged_at = now;
+
+    return NGX_LOG_ERR;
+}
+
+
 void
 vault_db_report(vault_request_t *vr, vault_db_status_e status,
     const ngx_str_t *error, const char *sql)
 {
-    time_t               now = ngx_time();
     ngx_uint_t           level = NGX_LOG_ERR;
     vault_db_t          *db = vr->conf->db;
     static ngx_str_t     silent = ngx_string("no reason given");
@@ -23,18 +46,8 @@ vault_db_report(vault_request_t *vr, vault_db_status_e status,
     }
 
     if (status == VAULT_DB_GONE || status == VAULT_DB_FULL) {
-
-        if (db->down_since == 0) {
-            db->down_since = now;
-            db->logged_at = 0;
-        }
-
-        if (now - db->logged_at < REPORT_AGAIN) {
-            level = NGX_LOG_INFO;
-
-        } else {
-            db->logged_at = now;
-        }
+        level = report_level(db, error);
+        db->down = status;
     }
 
     if (sql) {
@@ -49,17 +62,23 @@ vault_db_report(vault_request_t *vr, vault_db_status_e status,
 }
 
 
+/* A full disk still answers to those who read. */
 void
-vault_db_answers(vault_request_t *vr)
+vault_db_answers(vault_request_t *vr, const vault_lane_t *lane)
 {
     vault_db_t  *db = vr->conf->db;
 
-    if (db->down_since) {
-        ngx_log_error(NGX_LOG_NOTICE, vr->log, 0,
-                      "vault: %s answers again after %T s",
-                      db->adapter->name, ngx_time() - db->down_since);
-        db->down_since = 0;
+    if (db->down_since == 0
+        || (db->down == VAULT_DB_FULL && lane == &db->reader))
+    {
+        return;
     }
+
+    ngx_log_error(NGX_LOG_NOTICE, vr->log, 0,
+                  "vault: %s answers again after %T s",
+                  db->adapter->name, ngx_time() - db->down_since);
+
+    db->down_since = 0;
 }
 
 

@@ -96,6 +96,8 @@ tx_attempt(vault_request_t *vr, vault_db_body_pt body, void *data)
     vault_tx_t         *tx;
     vault_db_status_e   status;
 
+    vault_migrate_await(vr);
+
     tx = vault_calloc(vr, sizeof(vault_tx_t));
     tx->slot = vault_slot_acquire(vr, 1);
     vr->tx = tx;
@@ -124,8 +126,6 @@ vault_db_transaction(vault_request_t *vr, vault_db_body_pt body, void *data)
         body(vr, data);
         return;
     }
-
-    vault_migrate_await(vr);
 
     for (attempt = 0; attempt <= VAULT_DB_REPLAYS; attempt++) {
 
