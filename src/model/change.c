@@ -12,8 +12,8 @@ typedef struct {
 
     const vault_row_t     *row;       /* with rows: a list, not a count */
     ngx_array_t          **rows;
-    int64_t               *changed;
-    int64_t                unasked;   /* where nobody wants the count */
+    int64_t               *changed;   /* the caller's; may be NULL */
+    int64_t                count;
 
     ngx_uint_t             status;    /* of the refusal; 0: none */
     const char            *text;
@@ -31,7 +31,6 @@ static const char  touch[] =
 static step_t  *change_step(vault_change_t *change, const char *sql,
     const vault_db_arg_t *args, ngx_uint_t n);
 static void  change_apply(vault_request_t *vr, void *data);
-static int64_t  step_rows(const step_t *step);
 
 
 vault_change_t *
@@ -145,29 +144,34 @@ change_apply(vault_request_t *vr, void *data)
             vault_db_batch_list(batch, step[i].row, step[i].rows,
                                 step[i].sql, step[i].args, step[i].n);
         } else {
-            if (step[i].changed == NULL) {
-                step[i].changed = &step[i].unasked;
-            }
-
-            vault_db_batch_add(batch, step[i].changed, step[i].sql,
+            vault_db_batch_add(batch, &step[i].count, step[i].sql,
                                step[i].args, step[i].n);
         }
     }
 
     vault_db_batch_add(batch, &touched, touch,
-                       vault_db_args(I(change->now), S(&change->user->id)));
+                       vault_db_args(I(change->now), S(&change->user->id),
+                                     S(&change->user->security_stamp)));
     vault_db_batch_run(batch);
 
+    if (touched == 0) {
+        vault_fail(vr, NGX_HTTP_BAD_REQUEST,
+                   "Your account was changed on another device. "
+                   "Log in again.");
+    }
+
     for (i = 0; i < change->steps.nelts; i++) {
-        if (step[i].status && step_rows(&step[i]) == 0) {
+
+        if (step[i].rows) {
+            step[i].count = (*step[i].rows)->nelts;
+        }
+
+        if (step[i].changed) {
+            *step[i].changed = step[i].count;
+        }
+
+        if (step[i].status && step[i].count == 0) {
             vault_fail(vr, step[i].status, step[i].text);
         }
     }
-}
-
-
-static int64_t
-step_rows(const step_t *step)
-{
-    return step->rows ? (int64_t) (*step->rows)->nelts : *step->changed;
 }
