@@ -66,7 +66,7 @@ static const vault_field_t  token_fields[] = {
     FORM("username",         username,          256),
     FORM("password",         password,          300),
     FORM("scope",            scope,             256),
-    FORM("refresh_token",    refresh_token,     256),
+    FORM("refresh_token",    refresh_token,     10000),
     FORM("deviceType",       device_type,       32),
     FORM("deviceIdentifier", device_identifier, 128),
     FORM("deviceName",       device_name,       256),
