@@ -1,5 +1,5 @@
 # Failed logins are counted for an account and for an address, by all workers
-# together: what counts, what is given back, and what a reload forgets (nothing).
+# together: what counts, what is given back, and that a reload forgets nothing.
 
 use strict;
 use warnings;

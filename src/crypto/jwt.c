@@ -114,6 +114,56 @@ check_header(const ngx_str_t *header)
 }
 
 
+/* NGX_OK if this very text has had its signature checked before. */
+static ngx_int_t
+check_seen(vault_keyring_t *keyring, const u_char *digest, u_char **slot)
+{
+    ngx_str_t  a, b;
+    uint32_t   n;
+
+    ngx_memcpy(&n, digest, sizeof(n));
+    *slot = keyring->seen[n % VAULT_KEYRING_SEEN];
+
+    a.data = *slot;
+    a.len = VAULT_SHA256_LEN;
+    b.data = (u_char *) digest;
+    b.len = VAULT_SHA256_LEN;
+
+    return vault_equal(&a, &b) ? NGX_OK : NGX_DECLINED;
+}
+
+
+static ngx_int_t
+check_signature(ngx_pool_t *pool, vault_keyring_t *keyring,
+    const ngx_str_t *token, const parts_t *parts)
+{
+    u_char     *slot, digest[VAULT_SHA256_LEN];
+    ngx_int_t   rc;
+    ngx_str_t   signature;
+
+    if (vault_sha256(token, digest) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (check_seen(keyring, digest, &slot) == NGX_OK) {
+        return NGX_OK;
+    }
+
+    rc = vault_unbase64url(pool, &parts->signature, &signature);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    rc = vault_keyring_verify(keyring, &parts->input, &signature);
+
+    if (rc == NGX_OK) {
+        ngx_memcpy(slot, digest, VAULT_SHA256_LEN);
+    }
+
+    return rc;
+}
+
+
 static ngx_int_t
 check_claims(ngx_pool_t *pool, const ngx_str_t *text, const char *issuer,
     time_t now)
@@ -152,7 +202,7 @@ vault_jwt_check(ngx_pool_t *pool, vault_keyring_t *keyring,
 {
     parts_t    parts;
     ngx_int_t  rc;
-    ngx_str_t  signature, payload;
+    ngx_str_t  payload;
 
     if (split(token, &parts) != NGX_OK
         || check_header(&parts.header) != NGX_OK)
@@ -160,12 +210,7 @@ vault_jwt_check(ngx_pool_t *pool, vault_keyring_t *keyring,
         return NGX_DECLINED;
     }
 
-    rc = vault_unbase64url(pool, &parts.signature, &signature);
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    rc = vault_keyring_verify(keyring, &parts.input, &signature);
+    rc = check_signature(pool, keyring, token, &parts);
     if (rc != NGX_OK) {
         return rc;
     }

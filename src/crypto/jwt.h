@@ -7,7 +7,9 @@
  * Owns:   a keyring holds one RSA key for the life of the process.
  * Fails:  NGX_DECLINED for a token that is malformed, forged, expired, not
  *         yet valid, or of another issuer: which one is nobody's business.
- * Waits:  never.  A signature takes about 1 ms, a check 30 µs.
+ * Waits:  never.  A signature takes about 0.5 ms, a check 30 µs, that of a
+ *         token that this worker has seen before a tenth of it.  On the main
+ *         thread only.
  */
 
 #ifndef VAULT_CRYPTO_JWT_H

@@ -17,10 +17,19 @@
 #include <openssl/evp.h>
 
 
+/*
+ * Clients send the same token with each request, and checking its signature
+ * costs more than all else of a small answer.  So the digests of tokens whose
+ * signature was right are remembered, by each process for itself: one in each
+ * slot, the newer one stays.
+ */
+#define VAULT_KEYRING_SEEN  1024      /* a power of two; 32 KiB */
+
 struct vault_keyring_s {
     EVP_PKEY  *key;                   /* RSA with its private half */
     size_t     signature_len;
     u_char     mac_key[VAULT_SHA256_LEN];
+    u_char     seen[VAULT_KEYRING_SEEN][VAULT_SHA256_LEN];
 };
 
 
