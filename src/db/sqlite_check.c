@@ -49,14 +49,47 @@ path_refusal(const ngx_str_t *path)
 }
 
 
+/* The full path and its folder, both NUL-terminated. */
+static ngx_int_t
+path_set(ngx_pool_t *pool, const ngx_str_t *path, vault_sqlite_conf_t *conf)
+{
+    u_char     *slash;
+    ngx_str_t   prefix = ngx_cycle->prefix;
+
+    conf->path.len = path->len;
+    conf->path.data = ngx_pnalloc(pool, path->len + 1);
+    if (conf->path.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(conf->path.data, path->data, path->len);
+    conf->path.data[path->len] = '\0';
+
+    if (ngx_get_full_name(pool, &prefix, &conf->path) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    slash = (u_char *) strrchr((char *) conf->path.data, '/');
+
+    conf->folder.len = ngx_max(slash - conf->path.data, 1);
+    conf->folder.data = ngx_pnalloc(pool, conf->folder.len + 1);
+    if (conf->folder.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_cpystrn(conf->folder.data, conf->path.data,
+                       conf->folder.len + 1);
+
+    return NGX_OK;
+}
+
+
 /* sqlite:/a/b.db, sqlite:///a/b.db, or relative to nginx's prefix. */
 void *
 vault_sqlite_configure(ngx_pool_t *pool, const ngx_str_t *url,
     const char **err)
 {
-    u_char               *slash;
     ngx_str_t             path;
-    const char           *refusal;
     vault_sqlite_conf_t  *conf;
 
     path.data = url->data + sizeof("sqlite:") - 1;
@@ -67,47 +100,18 @@ vault_sqlite_configure(ngx_pool_t *pool, const ngx_str_t *url,
         path.len -= 2;
     }
 
-    refusal = path_refusal(&path);
+    *err = path_refusal(&path);
 
-    if (refusal) {
-        *err = refusal;
+    if (*err) {
         return NULL;
     }
 
     conf = ngx_pcalloc(pool, sizeof(vault_sqlite_conf_t));
-    if (conf == NULL) {
+
+    if (conf == NULL || path_set(pool, &path, conf) != NGX_OK) {
         *err = "no memory";
         return NULL;
     }
-
-    conf->path.len = path.len;
-    conf->path.data = ngx_pnalloc(pool, path.len + 1);
-    if (conf->path.data == NULL) {
-        *err = "no memory";
-        return NULL;
-    }
-
-    ngx_memcpy(conf->path.data, path.data, path.len);
-    conf->path.data[path.len] = '\0';
-
-    if (ngx_get_full_name(pool, (ngx_str_t *) &ngx_cycle->prefix, &conf->path)
-        != NGX_OK)
-    {
-        *err = "no memory";
-        return NULL;
-    }
-
-    slash = (u_char *) strrchr((char *) conf->path.data, '/');
-
-    conf->folder.len = ngx_max(slash - conf->path.data, 1);
-    conf->folder.data = ngx_pnalloc(pool, conf->folder.len + 1);
-    if (conf->folder.data == NULL) {
-        *err = "no memory";
-        return NULL;
-    }
-
-    (void) ngx_cpystrn(conf->folder.data, conf->path.data,
-                       conf->folder.len + 1);
 
     /* no shared counters: connections of threads need no common lock */
 
