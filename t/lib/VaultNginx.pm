@@ -141,7 +141,12 @@ sub conf_text {
     my ($self) = @_;
 
     my $temp = "$self->{root}/temp";
-    my $modules = join '', map { "load_module $_;\n" } modules();
+    my @modules = modules();
+
+    die "the module is not built: make FLAVOUR=$FLAVOUR\n"
+        if !@modules && "$self->{http}$self->{server}" =~ /^\s*vault/m;
+
+    my $modules = join '', map { "load_module $_;\n" } @modules;
     my $user = $> == 0 && $self->{main} !~ /^\s*user\s/m ? "user root;\n" : '';
     my $master = $self->{master} ? 'on' : 'off';
     my $workers = $self->{main} =~ /^\s*worker_processes\s/m ? ''
@@ -198,6 +203,8 @@ sub try_start {
 
     my $root = $self->{root};
     my $conf = $self->conf_text;
+
+    $self->{log_start} = $self->log_size;
 
     print STDERR $conf if $ENV{TEST_NGINX_VERBOSE};
     write_file("$root/conf/nginx.conf", $conf);
@@ -276,8 +283,9 @@ sub await_start {
     while (time < $end) {
         if (waitpid($self->{pid}, WNOHANG) == $self->{pid}) {
             delete $running{$self};
-            my $why = $self->log_text . read_file("$self->{root}/logs/stderr");
-            return $why || 'it ended without a word';
+            return $self->log_text($self->{log_start})
+                   || read_file("$self->{root}/logs/stderr")
+                   || 'it ended without a word';
         }
 
         return '' if -s "$self->{root}/logs/nginx.pid" && $self->connected;

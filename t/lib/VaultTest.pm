@@ -32,6 +32,9 @@
 #           now, date:seconds, alice.id (.email .hash .token .refresh .device
 #           .stamp .key .public_key .private_key)
 #
+# "use VaultTest 'debug'" takes the debug build, with its endpoints that wait,
+# unless VAULT_FLAVOUR asks for a special one.
+#
 # Bodies get the Content-Type that they look like, unless one is given.
 # Without Test::Nginx::Socket the exported functions serve plain Perl tests.
 
@@ -66,7 +69,13 @@ my @text_sections = qw(request raw_request pipelined_requests more_headers
 
 
 sub import {
+    my ($class, $flavour) = @_;
+
     my $caller = caller;
+
+    if (defined $flavour && $VaultNginx::FLAVOUR eq 'release') {
+        $VaultNginx::FLAVOUR = $flavour;
+    }
 
     no strict 'refs';
     *{"${caller}::$_"} = \&$_ for @EXPORT;
