@@ -3,12 +3,17 @@
  * from there through a form's table.
  */
 
+#include <malloc.h>
+
 #include "route.h"
 #include "run.h"
 
 
 /* A body of this size takes milliseconds to parse: not on the event loop. */
 #define BODY_THREAD  (64 * 1024)
+
+/* After one of this size glibc would keep tens of megabytes for itself. */
+#define BODY_TRIM    (1024 * 1024)
 
 
 typedef struct {
@@ -136,6 +141,10 @@ body_parse(void *data, ngx_log_t *log)
 
     parse->rc = vault_json_parse(parse->pool, &parse->text, parse->shape,
                                  parse->form, &parse->err);
+
+    if (parse->text.len > BODY_TRIM) {
+        (void) malloc_trim(0);
+    }
 }
 
 
