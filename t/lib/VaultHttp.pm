@@ -14,6 +14,7 @@ use warnings;
 use IO::Select ();
 use IO::Socket::INET ();
 use JSON::PP ();
+use List::Util qw(max);
 use Socket qw(SOL_SOCKET SO_LINGER);
 use Time::HiRes qw(time sleep);
 
@@ -142,10 +143,12 @@ sub send_text {
 sub fill {
     my ($sock, $buffer, $end) = @_;
 
-    my $left = $end - time;
-    return (0, 'timeout') if $left <= 0;
+    my $select = IO::Select->new($sock);
 
-    return (0, 'timeout') if !IO::Select->new($sock)->can_read($left);
+    # a signal ends a wait early
+    until ($select->can_read(max(0, $end - time))) {
+        return (0, 'timeout') if time >= $end;
+    }
 
     my $n = sysread $sock, $$buffer, 65536, length $$buffer;
     return (1) if $n || !defined $n && ($!{EAGAIN} || $!{EINTR});
