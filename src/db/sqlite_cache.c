@@ -17,6 +17,11 @@ spell_list(u_char *p, u_char *last, const ngx_str_t *parameter)
 }
 
 
+/*
+ * The LIMIT keeps the planner from merging the rows into the statement around
+ * them, where it may parse the whole list once for each row of a table.
+ */
+
 static u_char *
 spell_rows(u_char *p, u_char *last, const ngx_str_t *parameter,
     const vault_dialect_column_t *columns, ngx_uint_t n)
@@ -30,7 +35,7 @@ spell_rows(u_char *p, u_char *last, const ngx_str_t *parameter,
                          i ? ", " : "", &columns[i].name, &columns[i].name);
     }
 
-    return ngx_slprintf(p, last, " FROM json_each(%V))", parameter);
+    return ngx_slprintf(p, last, " FROM json_each(%V) LIMIT -1)", parameter);
 }
 
 

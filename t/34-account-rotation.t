@@ -1,0 +1,340 @@
+# Key rotation: the whole vault in one request, all or nothing.
+
+use strict;
+use warnings;
+
+use JSON::PP ();
+use Test::More 'no_plan';
+
+use VaultTest;
+
+my $server = vault_server(vault => 'vault_login_limit off;');
+my $path = '/api/accounts/key-management/rotate-user-account-keys';
+my $new_id = '00112233445566778899aabbccddeeff';
+my $missing = 'All existing items and folders must be included in the '
+            . 'rotation.';
+
+
+sub get {
+    my ($as, $what) = @_;
+
+    return call($server, 'GET', "/api/$what", as => $as)->{json};
+}
+
+
+sub post {
+    my ($as, $what, $json) = @_;
+
+    my $answer = call($server, 'POST', "/api/$what", as => $as,
+                      json => $json);
+    is($answer->{status}, 200, "POST /api/$what") || diag($answer->{body});
+    return $answer->{json};
+}
+
+
+# What a client sends: its vault as it is, with other texts
+
+sub rotation {
+    my ($as) = @_;
+
+    my $user = user($as);
+    my $sync = get($as, 'sync?excludeDomains=true');
+    my @ciphers = map { {
+        %{cipher(type => $_->{type}, name => "rotated $_->{id}")},
+        id => $_->{id}, folderId => $_->{folderId},
+        favorite => $_->{favorite},
+    } } @{$sync->{ciphers}};
+    my @folders = map { { id => $_->{id}, name => enc("rotated $_->{id}") } }
+        @{$sync->{folders}};
+
+    return {
+        oldMasterKeyAuthenticationHash => $user->{hash},
+        accountUnlockData => {
+            masterPasswordUnlockData => {
+                kdfType => 0, kdfIterations => 600000, kdfMemory => undef,
+                kdfParallelism => undef, email => $user->{email},
+                masterKeyAuthenticationHash => b64("rotated hash of $as"),
+                masterKeyEncryptedUserKey => enc("rotated key of $as"),
+                masterPasswordHint => 'rotated',
+            },
+            emergencyAccessUnlockData => [],
+            organizationAccountRecoveryUnlockData => [],
+            passkeyUnlockData => [],
+            deviceKeyUnlockData => [],
+        },
+        accountKeys => {
+            userKeyEncryptedAccountPrivateKey => enc("rotated pair of $as"),
+            accountPublicKey => $user->{public_key},
+        },
+        accountData => { ciphers => \@ciphers, folders => \@folders,
+                         sends => [] },
+    };
+}
+
+
+# A copy in which the member at a path is another
+
+sub with {
+    my ($json, $where, $value) = @_;
+
+    my $copy = JSON::PP->new->decode(JSON::PP->new->encode($json));
+    my @steps = split /\./, $where;
+    my $last = pop @steps;
+    my $at = $copy;
+
+    $at = ref $at eq 'ARRAY' ? $at->[$_] : $at->{$_} for @steps;
+    ref $at eq 'ARRAY' ? $at->[$last] = $value : ($at->{$last} = $value);
+
+    return $copy;
+}
+
+
+sub rotate {
+    my ($as, $json) = @_;
+
+    return call($server, 'POST', $path, as => $as, json => $json,
+                timeout => 60);
+}
+
+
+user($_) for qw(alice alice/phone bob);
+
+my %folder = map { $_ => post('alice', 'folders', folder($_))->{id} }
+    qw(work home);
+my @item = map { post('alice', 'ciphers', $_)->{id} } (
+    cipher(name => 'login', folderId => $folder{work}),
+    cipher(name => 'note', type => 2), cipher(name => 'card', type => 3),
+    cipher(name => 'identity', type => 4, favorite => JSON::PP::true()),
+    cipher(name => 'key', type => 5));
+
+is(call($server, 'PUT', "/api/ciphers/$item[1]/delete", as => 'alice')
+   ->{status}, 200, 'one item lies in the trash');
+
+my $foreign = post('bob', 'ciphers', cipher(name => 'of bob'))->{id};
+my $foreign_folder = post('bob', 'folders', folder('of bob'))->{id};
+
+# Nothing happens unless everything is right
+
+my $good = rotation('alice');
+my $before = get('alice', 'sync');
+my $bob = get('bob', 'sync');
+my $unlock = 'accountUnlockData.masterPasswordUnlockData';
+my @ciphers = @{$good->{accountData}{ciphers}};
+my @folders = @{$good->{accountData}{folders}};
+
+is(@ciphers, 5, 'the trash is a part of the vault');
+
+my @bad = (
+    ['a wrong password', 'oldMasterKeyAuthenticationHash', b64('x'),
+     'Invalid password.'],
+    ['no password', 'oldMasterKeyAuthenticationHash', undef],
+    ['an item is missing', 'accountData.ciphers', [@ciphers[0 .. 3]],
+     $missing],
+    ['no item', 'accountData.ciphers', [], $missing],
+    ['an item twice', 'accountData.ciphers', [@ciphers, $ciphers[0]],
+     $missing],
+    ['an item twice, another missing', 'accountData.ciphers',
+     [@ciphers[0 .. 3], $ciphers[0]], $missing],
+    ['an item of somebody else', 'accountData.ciphers',
+     [@ciphers, { %{$ciphers[0]}, id => $foreign }], $missing],
+    ['an item of somebody else instead', 'accountData.ciphers',
+     [@ciphers[0 .. 3], { %{$ciphers[0]}, id => $foreign }], $missing],
+    ['an item that is none', 'accountData.ciphers',
+     [@ciphers, { %{$ciphers[0]}, id => uuid('none') }], $missing],
+    ['an item without an id', 'accountData.ciphers.0.id', undef],
+    ['an item in plain text', 'accountData.ciphers.0.name', 'plain'],
+    ['a folder is missing', 'accountData.folders', [$folders[0]], $missing],
+    ['a folder twice', 'accountData.folders', [@folders, $folders[0]],
+     $missing],
+    ['a folder of somebody else', 'accountData.folders',
+     [$folders[0], { id => $foreign_folder, name => enc('x') }], $missing],
+    ['a folder in plain text', 'accountData.folders.0.name', 'plain'],
+    ['no folders', 'accountData.folders', undef],
+    ['a Send', 'accountData.sends', [{}]],
+    ['emergency access', 'accountUnlockData.emergencyAccessUnlockData',
+     [{ id => uuid('x') }]],
+    ['an organization', 'accountUnlockData.'
+     . 'organizationAccountRecoveryUnlockData', [{}]],
+    ['a passkey', 'accountUnlockData.passkeyUnlockData', [{}]],
+    ['a device that is none', 'accountUnlockData.deviceKeyUnlockData',
+     [{ deviceId => uuid('x'), encryptedUserKey => enc('x'),
+        encryptedPublicKey => enc('x') }],
+     'All trusted devices must be your own.'],
+    ['another KDF', "$unlock.kdfIterations", 700000],
+    ['another salt', "$unlock.email", 'bob@example.com'],
+    ['no key', "$unlock.masterKeyEncryptedUserKey", undef],
+    ['a key of another type', "$unlock.masterKeyEncryptedUserKey",
+     '0.' . b64('i' x 16) . '|' . b64('c' x 16)],
+    ['no hash', "$unlock.masterKeyAuthenticationHash", undef],
+    ['another public key', 'accountKeys.accountPublicKey',
+     public_key('another')],
+    ['no private key', 'accountKeys.userKeyEncryptedAccountPrivateKey',
+     undef],
+    ['signature keys', 'accountKeys.signatureKeyPair',
+     { verifyingKey => 'x' }],
+    ['a bad key id', 'newUserKeyId', 'xyz'],
+    ['no data', 'accountData', undef],
+    ['no unlock data', 'accountUnlockData', undef],
+);
+
+for my $case (@bad) {
+    my ($name, $where, $value, $message) = @$case;
+    my $answer = rotate('alice', with($good, $where, $value));
+
+    is($answer->{status}, 400, "$name - 400");
+    api_error_like($answer->{body}, $message // '', $name);
+}
+
+is(call($server, 'POST', $path, json => $good)->{status}, 401, 'nobody');
+is(rotate('bob', { %$good, oldMasterKeyAuthenticationHash =>
+                   user('bob')->{hash} })->{status}, 400,
+   'the vault of somebody else');
+
+is_deeply(get('alice', 'sync'), $before, 'refusals have changed nothing');
+is_deeply(get('bob', 'sync'), $bob, 'nor anything of anybody else');
+
+# All of it
+
+is(rotate('alice', { %$good, newUserKeyId => $new_id })->{status}, 200,
+   'a rotation');
+
+is(call($server, 'GET', '/api/sync', as => $_)->{status}, 401,
+   "$_ is signed out") for qw(alice alice/phone);
+
+my $old = user('alice');
+ok(!eval { login($server, $old) }, 'the old password is gone');
+
+my $alice = login($server, { %$old, hash => b64('rotated hash of alice') });
+my $after = call($server, 'GET', '/api/sync?excludeDomains=true', headers =>
+                 ["Authorization: Bearer $alice->{token}"])->{json};
+
+json_like($after, {
+    profile => { key => enc('rotated key of alice'),
+                 privateKey => enc('rotated pair of alice') },
+    userDecryption => { userKeyId => $new_id, masterPasswordUnlock => {
+        containedKeyId => $new_id, salt => 'alice@example.com',
+        masterKeyWrappedUserKey => enc('rotated key of alice') } },
+}, 'the keys are new');
+
+for my $kind (qw(ciphers folders)) {
+    my %was = map { $_->{id} => $_ } @{$before->{$kind}};
+    my %is = map { $_->{id} => $_ } @{$after->{$kind}};
+
+    is_deeply([sort keys %is], [sort keys %was], "all $kind are there");
+    is(scalar(grep { $is{$_}{name} ne enc("rotated $_") } keys %is), 0,
+       "all $kind are new");
+    is(scalar(grep { $is{$_}{revisionDate} le $was{$_}{revisionDate} }
+              keys %is), 0, "all $kind have a new date");
+}
+
+{
+    my %is = map { $_->{id} => $_ } @{$after->{ciphers}};
+
+    is($is{$item[0]}{folderId}, $folder{work}, 'an item stays in its folder');
+    ok($is{$item[1]}{deletedDate}, 'and in the trash');
+    ok($is{$item[3]}{favorite}, 'and a favorite');
+}
+
+is_deeply(get('bob', 'sync'), $bob, 'nothing of anybody else has changed');
+
+# An item of the key before is refused from now on
+
+{
+    my $write = sub {
+        return call($server, 'POST', '/api/ciphers', headers =>
+                    ["Authorization: Bearer $alice->{token}"],
+                    json => { %{cipher(name => 'x')},
+                              encryptedByKeyId => $_[0] })->{status};
+    };
+
+    is($write->('0' x 32), 400, 'an item of another key is refused');
+    is($write->($new_id), 200, 'one of the new key is not');
+}
+
+# Trusted devices
+
+{
+    my @keys = map { ("encrypted${_}Key" => enc("$_ of carol")) }
+        qw(User Public Private);
+
+    for my $on ('carol', 'carol/phone') {
+        is(call($server, 'PUT', '/api/devices/' . user($on)->{device}
+                . '/keys', as => 'carol', json => { @keys })->{status}, 200,
+           "$on is trusted");
+    }
+
+    my $json = rotation('carol');
+    my %id = map { $_->{identifier} => $_->{id} }
+        @{get('carol', 'devices')->{data}};
+
+    $json->{accountUnlockData}{deviceKeyUnlockData} = [{
+        deviceId => $id{user('carol')->{device}},
+        encryptedUserKey => enc('rotated user key'),
+        encryptedPublicKey => enc('rotated public key') }];
+
+    is(rotate('carol', $json)->{status}, 200, 'an empty vault is rotated');
+
+    my $carol = login($server, { %{user('carol')},
+                                 hash => b64('rotated hash of carol') });
+    my %device = map { $_->{identifier} => $_ }
+        @{call($server, 'GET', '/api/devices', headers =>
+               ["Authorization: Bearer $carol->{token}"])->{json}{data}};
+
+    json_like($device{user('carol')->{device}}, {
+        isTrusted => JSON::PP::true(),
+        encryptedUserKey => enc('rotated user key'),
+        encryptedPublicKey => enc('rotated public key') },
+        'a device that took the new key is still trusted');
+    json_like($device{user('carol/phone')->{device}}, {
+        isTrusted => JSON::PP::false(), encryptedUserKey => undef },
+        'one that did not is not');
+}
+
+# Many
+
+{
+    my $n = 2000;
+    my @many = map { cipher(name => "item $_") } 1 .. $n;
+
+    is(call($server, 'POST', '/api/ciphers/import', as => 'dave', timeout => 60,
+            json => { ciphers => \@many, folders => [],
+                      folderRelationships => [] })->{status}, 200,
+       "$n items are imported");
+
+    my $before = status($server)->{database}{statements};
+    my $json = rotation('dave');
+    my $between = status($server)->{database}{statements};
+
+    is(@{$json->{accountData}{ciphers}}, $n, 'and there');
+    is(rotate('dave', $json)->{status}, 200, 'and rotated');
+    cmp_ok(status($server)->{database}{statements} - $between, '<=', 15,
+           'with a constant number of statements');
+}
+
+# Two at once, and a write beside them: one rotation, and no item of an old key
+
+SKIP: {
+    my $json = rotation('erin');
+    my @pids;
+
+    for my $n (1 .. 4) {
+        my $pid = fork // skip('no fork', 1);
+        if ($pid == 0) {
+            my $answer = rotate('erin', $json);
+            require POSIX;
+            POSIX::_exit(($answer->{status} // 0) == 200 ? 0 : 1);
+        }
+        push @pids, $pid;
+    }
+
+    my $won = 0;
+    for my $pid (@pids) {
+        waitpid $pid, 0;
+        $won++ if $? == 0;
+    }
+
+    is($won, 1, 'of four rotations at once one wins');
+}
+
+stops_clean($server, 'nothing is left');
+is_deeply([$server->stop], [], 'stops clean');
