@@ -117,7 +117,9 @@ vault_body(vault_request_t *vr)
         body.len = size;
 
         for (p = body.data, cl = rb->bufs; cl; cl = cl->next) {
-            p = ngx_cpymem(p, cl->buf->pos, ngx_buf_size(cl->buf));
+            if (ngx_buf_size(cl->buf)) {  /* the last chunk's has no memory */
+                p = ngx_cpymem(p, cl->buf->pos, ngx_buf_size(cl->buf));
+            }
         }
     }
 
