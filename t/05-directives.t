@@ -1,0 +1,138 @@
+# Directives: a mistake is named by `nginx -t`, and a secret may come from a
+# file or from the environment.
+
+use strict;
+use warnings;
+
+use lib 't/lib';
+
+use Test::More;
+
+use VaultNginx;
+
+my $nginx = VaultNginx->new(name => '05-directives');
+my $root = $nginx->root;
+my $location = 'location / { vault on; }';
+
+
+sub save {
+    my ($name, $text) = @_;
+
+    open my $file, '>', "$root/$name" or die "$name: $!\n";
+    print $file $text;
+    close $file;
+    chmod 0600, "$root/$name";
+    return "$root/$name";
+}
+
+
+# What `nginx -t` says of a server with these directives; ok is its exit code.
+
+sub nginx_test {
+    my ($server, %env) = @_;
+
+    $nginx->{server} = $server;
+    save('conf/nginx.conf', $nginx->conf_text);
+
+    local %ENV = (%ENV, VaultNginx::environment($root), %env);
+    my @command = VaultNginx::command($root, '-t');
+    my $pid = open my $out, '-|';
+    die "fork: $!\n" if !defined $pid;
+
+    if ($pid == 0) {
+        open STDERR, '>&', \*STDOUT;
+        exec @command or die "@command: $!\n";
+    }
+
+    my $text = do { local $/; <$out> };
+    close $out;
+    return { ok => $? == 0, text => $text };
+}
+
+
+sub refused {
+    my ($directive, $pattern) = @_;
+
+    my $answer = nginx_test("vault_database sqlite:$root/v.db;\n"
+                            . "$directive\n$location");
+    ok(!$answer->{ok}, "refused: $directive");
+    like($answer->{text}, $pattern, '  and the reason named');
+    like($answer->{text}, qr{nginx\.conf:\d+|vault_\w+}, '  and the place');
+}
+
+
+my $base = "vault_database sqlite:$root/v.db;\n";
+my $answer = nginx_test("$base$location");
+ok($answer->{ok}, 'two lines are a whole configuration')
+    or diag $answer->{text};
+ok(!-e "$root/jwt.pem", 'a test of the configuration makes no key');
+
+refused('vault_signups maybe;', qr/"vault_signups".*"on" or "off"/);
+refused('vault_signups on; vault_signups off;', qr/is duplicate/);
+refused('vault_signups_domains @example.com;', qr/without "@"/);
+refused('vault_origin vault.example.com;', qr/must be like "https:/);
+refused('vault_origin http://vault.example.com;', qr/must be like "https:/);
+refused('vault_origin https://vault.example.com/sub;', qr/a path/);
+refused('vault_web_vault /no/such/folder;', qr/is not there/);
+refused('vault_kdf_rounds 10;', qr/between 1000 and/);
+refused('vault_kdf_rounds many;', qr/invalid number/);
+refused('vault_database_connections 0;', qr/between 1 and/);
+refused('vault_database_timeout soon;', qr/invalid value/);
+refused('vault_database_strict 1;', qr/"on" or "off"/);
+refused('vault_access_token_lifetime -1;', qr/invalid value/);
+refused('vault_refresh_token_lifetime x;', qr/invalid value/);
+refused('vault_request_timeout x;', qr/invalid value/);
+refused('vault_sync_cache lots;', qr/invalid value/);
+refused('vault_login_limit 10;', qr{account=10/5m});
+refused('vault_login_limit account=0/5m;', qr{failures/time});
+refused('vault_login_limit account=5/never;', qr{failures/time});
+refused('vault_jwt_key env:VAULT_NO_SUCH_KEY;', qr/is not set/);
+refused('vault_jwt_key file:/no/such/key;', qr/cannot be read/);
+refused('vault_requests 10;', qr/not allowed here/);
+
+for my $case (
+    [ 'mysql://x/y',                  qr/sqlite:|postgresql:/ ],
+    [ 'sqlite:',                      qr/sqlite:/ ],
+    [ 'sqlite:/no/such/folder/v.db',  qr/folder/ ],
+    [ 'postgresql://%zz',             qr/"vault_database"/ ],
+    [ 'env:VAULT_NO_SUCH_URL',        qr/is not set/ ],
+    [ 'file:/no/such/file',           qr/cannot be read/ ])
+{
+    $answer = nginx_test("vault_database $case->[0];\n$location");
+    ok(!$answer->{ok}, "refused: vault_database $case->[0]");
+    like($answer->{text}, $case->[1], '  and the reason named');
+}
+
+# Secrets
+
+my $url = save('url', "sqlite:$root/v.db\n");
+my $key = `openssl genrsa 2048 2>/dev/null`;
+my $pem = save('key.pem', $key);
+save('bad.pem', "no key\n");
+
+ok(nginx_test("vault_database file:$url;\n$location")->{ok},
+   'the database from a file');
+ok(nginx_test("vault_database env:VAULT_T_URL;\n$location",
+              VAULT_T_URL => "sqlite:$root/v.db")->{ok},
+   'the database from the environment');
+ok(nginx_test("${base}vault_jwt_key file:$pem;\n$location")->{ok},
+   'the key from a file');
+ok(nginx_test("${base}vault_jwt_key env:VAULT_T_KEY;\n$location",
+              VAULT_T_KEY => $key)->{ok},
+   'the key from the environment');
+
+$answer = nginx_test("${base}vault_jwt_key file:$root/bad.pem;\n$location");
+ok(!$answer->{ok}, 'a key that is none is refused');
+like($answer->{text}, qr/vault_jwt_key/, '  and named');
+unlike($answer->{text}, qr/no key/, '  but its text is not shown');
+
+chmod 0644, $pem;
+$answer = nginx_test("${base}vault_jwt_key $pem;\n$location");
+ok(!$answer->{ok}, 'a key that others may read is refused');
+like($answer->{text}, qr/chmod 600/, '  with its remedy');
+
+$answer = nginx_test("vault_database postgresql://vault:geheim\@%zz/x;\n"
+                     . $location);
+unlike($answer->{text}, qr/geheim/, 'a password in a URL is not shown');
+
+done_testing();
