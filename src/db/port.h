@@ -18,7 +18,6 @@
 
 #define VAULT_DB_REPLAYS     5        /* of what collided, then 503 */
 #define VAULT_DB_LIFE        (50 * 60)  /* seconds a connection may live */
-#define VAULT_DB_IDLE        60       /* and be trusted while idle */
 #define VAULT_DB_CONNECTIONS 10
 
 #define VAULT_DB_STRICT_ROWS   3000
