@@ -25,6 +25,8 @@ UNIT_SRC_limits := src/rules/limits.c
 
 UNIT_SRC_router := src/run/router.c
 
+UNIT_SRC_sigv4 := src/aws/sigv4.c
+
 .PHONY: unit
 unit: $(UNIT_BINS)
 	@prove -e '' $(UNIT_BINS)
