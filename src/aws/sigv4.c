@@ -4,7 +4,7 @@
  * spelling that both sides agree on.
  */
 
-#include "sigv4.h"
+#include "sigv4_part.h"
 
 #include "../crypto/crypto.h"
 #include "../json/json.h"
@@ -15,7 +15,6 @@
 #define HEX_LEN    (2 * VAULT_SHA256_LEN)
 #define OWN_QUERY  6                  /* X-Amz-* of a presigned URL */
 #define OWN_PAIRS  4                  /* headers of our own: Host, x-amz-* */
-#define KEYS       8                  /* services and regions in use */
 
 #define NO_BODY                                                              \
     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -38,18 +37,6 @@ typedef struct {
     ngx_str_t                signature;
 } work_t;
 
-/*
- * A derived key is found by the hash of all that it is derived from, so what
- * is kept reveals neither the secret nor more than a day of one service.
- */
-typedef struct {
-    u_char                   id[VAULT_SHA256_LEN];
-    u_char                   key[VAULT_SHA256_LEN];
-} derived_t;
-
-static _Thread_local derived_t   derived[KEYS];
-static _Thread_local ngx_uint_t  derived_next;
-
 
 static ngx_uint_t
 is_service(const vault_sigv4_t *request, const char *name)
@@ -58,86 +45,6 @@ is_service(const vault_sigv4_t *request, const char *name)
 
     return request->service.len == len
            && ngx_strncmp(request->service.data, name, len) == 0;
-}
-
-
-/* Spelling */
-
-static ngx_uint_t
-is_plain(u_char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
-           || (c >= '0' && c <= '9')
-           || c == '-' || c == '.' || c == '_' || c == '~';
-}
-
-
-ngx_int_t
-vault_sigv4_encode(ngx_pool_t *pool, const ngx_str_t *text,
-    ngx_uint_t keep_slashes, ngx_str_t *out)
-{
-    size_t                i;
-    u_char               *p, *start, c;
-    static const u_char   hex[] = "0123456789ABCDEF";
-
-    start = ngx_pnalloc(pool, 3 * text->len + 1);
-    if (start == NULL) {
-        return NGX_ERROR;
-    }
-
-    p = start;
-
-    for (i = 0; i < text->len; i++) {
-        c = text->data[i];
-
-        if (is_plain(c) || (keep_slashes && c == '/')) {
-            *p++ = c;
-            continue;
-        }
-
-        *p++ = '%';
-        *p++ = hex[c >> 4];
-        *p++ = hex[c & 0xf];
-    }
-
-    out->data = start;
-    out->len = p - start;
-
-    return NGX_OK;
-}
-
-
-/* Lower-case hex of 32 bytes. */
-static ngx_int_t
-digest_text(ngx_pool_t *pool, const u_char *digest, ngx_str_t *out)
-{
-    u_char  *p;
-
-    p = ngx_pnalloc(pool, HEX_LEN + 1);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    (void) vault_hex(p, digest, VAULT_SHA256_LEN);
-
-    out->data = p;
-    out->len = HEX_LEN;
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
-vault_sigv4_payload(ngx_pool_t *pool, const ngx_str_t *body,
-    ngx_str_t *payload)
-{
-    u_char  digest[VAULT_SHA256_LEN];
-
-    if (vault_sha256(body, digest) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return digest_text(pool, digest, payload);
 }
 
 
@@ -263,7 +170,7 @@ add_header(work_t *w, const ngx_str_t *name, const ngx_str_t *value)
     ngx_keyval_t  pair;
 
     for (i = 0; i < name->len; i++) {
-        if (!is_plain(name->data[i])) {
+        if (!vault_sigv4_is_plain(name->data[i])) {
             return NGX_DECLINED;
         }
     }
@@ -451,126 +358,6 @@ hash_request(work_t *w, ngx_str_t *out)
 }
 
 
-/* Keys */
-
-void
-vault_sigv4_forget(void)
-{
-    vault_wipe(derived, sizeof(derived));
-}
-
-
-static ngx_int_t
-step(u_char *key, u_char *text, size_t len)
-{
-    ngx_str_t  in, with;
-
-    in.data = text;
-    in.len = len;
-    with.data = key;
-    with.len = VAULT_SHA256_LEN;
-
-    return vault_hmac_sha256(&with, &in, key);
-}
-
-
-static ngx_int_t
-derive(work_t *w, u_char *key)
-{
-    u_char                *p;
-    ngx_int_t              rc;
-    ngx_str_t              secret, day;
-    const vault_sigv4_t   *request = w->request;
-
-    secret.len = w->keys->secret_key.len + 4;
-    secret.data = ngx_pnalloc(w->pool, secret.len);
-    if (secret.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    p = ngx_cpymem(secret.data, "AWS4", 4);
-    ngx_memcpy(p, w->keys->secret_key.data, w->keys->secret_key.len);
-
-    day.data = w->time;
-    day.len = DAY_LEN;
-
-    rc = vault_hmac_sha256(&secret, &day, key);
-
-    vault_wipe(secret.data, secret.len);
-
-    if (rc != NGX_OK
-        || step(key, request->region.data, request->region.len) != NGX_OK
-        || step(key, request->service.data, request->service.len) != NGX_OK
-        || step(key, (u_char *) "aws4_request", 12) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
-}
-
-
-/* What a key is derived from: the scope, NUL, the secret. */
-static ngx_int_t
-identify(work_t *w, u_char *id)
-{
-    u_char     *p;
-    ngx_int_t   rc;
-    ngx_str_t   text;
-
-    text.len = w->scope.len + 1 + w->keys->secret_key.len;
-    text.data = ngx_pnalloc(w->pool, text.len);
-    if (text.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    p = ngx_cpymem(text.data, w->scope.data, w->scope.len);
-    *p++ = '\0';
-    ngx_memcpy(p, w->keys->secret_key.data, w->keys->secret_key.len);
-
-    rc = vault_sha256(&text, id);
-
-    vault_wipe(text.data, text.len);
-
-    return rc;
-}
-
-
-static ngx_int_t
-signing_key(work_t *w, ngx_str_t *key)
-{
-    u_char      id[VAULT_SHA256_LEN], fresh[VAULT_SHA256_LEN];
-    derived_t  *d;
-    ngx_uint_t  i;
-
-    if (identify(w, id) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    key->len = VAULT_SHA256_LEN;
-
-    for (i = 0; i < KEYS; i++) {
-        if (ngx_memcmp(derived[i].id, id, sizeof(id)) == 0) {
-            key->data = derived[i].key;
-            return NGX_OK;
-        }
-    }
-
-    if (derive(w, fresh) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    d = &derived[derived_next++ % KEYS];
-    ngx_memcpy(d->id, id, sizeof(id));
-    ngx_memcpy(d->key, fresh, sizeof(fresh));
-    vault_wipe(fresh, sizeof(fresh));
-
-    key->data = d->key;
-
-    return NGX_OK;
-}
-
-
 /* Signatures */
 
 static ngx_int_t
@@ -587,7 +374,11 @@ make_signature(work_t *w)
 
     p = ngx_pnalloc(w->pool, sizeof("AWS4-HMAC-SHA256") + TIME_LEN
                              + w->scope.len + HEX_LEN + 3);
-    if (p == NULL || signing_key(w, &key) != NGX_OK) {
+    if (p == NULL
+        || vault_sigv4_key(w->pool, w->request, &w->keys->secret_key,
+                           &w->scope, &key)
+           != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -600,7 +391,7 @@ make_signature(work_t *w)
         return NGX_ERROR;
     }
 
-    return digest_text(w->pool, mac, &w->signature);
+    return vault_sigv4_hex(w->pool, mac, &w->signature);
 }
 
 

@@ -25,7 +25,7 @@ UNIT_SRC_limits := src/rules/limits.c
 
 UNIT_SRC_router := src/run/router.c
 
-UNIT_SRC_sigv4 := src/aws/sigv4.c
+UNIT_SRC_sigv4 := $(wildcard src/aws/sigv4*.c)
 
 .PHONY: unit
 unit: $(UNIT_BINS)
