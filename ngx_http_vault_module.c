@@ -11,8 +11,10 @@
 #include <ngx_http.h>
 
 #include "src/api/api.h"
+#include "src/aws/credentials.h"
 #include "src/crypto/jwt.h"
 #include "src/db/db.h"
+#include "src/net/http.h"
 #include "src/rules/cache.h"
 #include "src/rules/limits.h"
 #include "src/run/co.h"
@@ -24,6 +26,7 @@
 
 typedef struct {
     ngx_array_t       vaults;         /* of vault_srv_conf_t *, in use */
+    vault_aws_t      *aws;
     ngx_uint_t        requests;
 } vault_main_conf_t;
 
@@ -742,11 +745,17 @@ vault_attach(ngx_conf_t *cf, vault_main_conf_t *mcf, vault_srv_conf_t *scf)
         }
     }
 
+    if (mcf->aws == NULL) {
+        mcf->aws = vault_aws_create(cf->pool);
+    }
+
+    scf->vault.aws = mcf->aws;
     scf->vault.cache = vault_cache_create(cf->pool, scf->sync_cache);
     scf->vault.router = vault_router_create(cf->pool, cf->log, vault_routes);
     slot = ngx_array_push(&mcf->vaults);
 
-    if (scf->vault.cache == NULL || scf->vault.router == NULL || slot == NULL)
+    if (scf->vault.cache == NULL || scf->vault.router == NULL || slot == NULL
+        || scf->vault.aws == NULL)
     {
         return NGX_ERROR;
     }
@@ -967,7 +976,9 @@ vault_init_process(ngx_cycle_t *cycle)
     vault_co_limit(mcf->requests == NGX_CONF_UNSET_UINT ? 512
                                                         : mcf->requests);
 
-    if (vault_thread_start(cycle) != NGX_OK) {
+    if (vault_thread_start(cycle) != NGX_OK
+        || vault_http_start(cycle) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -995,7 +1006,12 @@ vault_exit_process(ngx_cycle_t *cycle)
         return;
     }
 
+    vault_http_stop();
     vault_thread_stop();
+
+    if (mcf->aws) {
+        vault_aws_stop(mcf->aws);
+    }
 
     scf = mcf->vaults.elts;
 

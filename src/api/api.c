@@ -23,6 +23,7 @@ const vault_route_t *const  vault_routes[] = {
     vault_sync_routes,
 #if (VAULT_DEBUG)
     vault_debug_routes,
+    vault_debug_aws_routes,
     vault_debug_db_routes,
 #endif
     NULL

@@ -25,6 +25,7 @@ extern const vault_route_t  vault_sync_routes[];
 
 #if (VAULT_DEBUG)
 extern const vault_route_t  vault_debug_routes[];
+extern const vault_route_t  vault_debug_aws_routes[];
 extern const vault_route_t  vault_debug_db_routes[];
 #endif
 

@@ -15,6 +15,7 @@ typedef struct vault_keyring_s  vault_keyring_t;
 typedef struct vault_router_s   vault_router_t;
 typedef struct vault_limits_s   vault_limits_t;
 typedef struct vault_cache_s    vault_cache_t;
+typedef struct vault_aws_s      vault_aws_t;
 
 typedef struct {
     ngx_str_t         origin;         /* "https://host[:port]", no slash; or
@@ -26,6 +27,7 @@ typedef struct {
     vault_router_t   *router;
     vault_limits_t   *limits;         /* failed logins, over all workers */
     vault_cache_t    *cache;          /* sync answers, of this worker */
+    vault_aws_t      *aws;            /* who this server is to AWS */
 
     ngx_flag_t        signups;        /* may strangers register? */
     ngx_array_t      *signup_domains; /* of ngx_str_t, lower case; or NULL */
