@@ -226,7 +226,10 @@ copy_text(ngx_pool_t *pool, const ngx_str_t *from, ngx_str_t *to)
         return NGX_ERROR;
     }
 
-    (void) ngx_cpymem(to->data, from->data, from->len);
+    if (from->len) {
+        ngx_memcpy(to->data, from->data, from->len);
+    }
+
     to->len = from->len;
 
     return NGX_OK;

@@ -1,7 +1,5 @@
 #include "endpoint.h"
 
-#include <ngx_inet.h>
-
 
 static ngx_uint_t
 ends_with(const ngx_str_t *text, const char *end)
@@ -200,11 +198,47 @@ host_of(const ngx_str_t *authority, ngx_str_t *host)
 }
 
 
+/* 127.x.x.x, in this spelling only. */
+static ngx_uint_t
+is_loopback(const ngx_str_t *host)
+{
+    u_char      *p, *end;
+    ngx_uint_t   value, dots;
+
+    p = host->data;
+    end = p + host->len;
+    value = 0;
+
+    if (!begins_with(host, "127.")) {
+        return 0;
+    }
+
+    for (dots = 0; p < end; p++) {
+
+        if (*p == '.' && p + 1 < end && is_digit(p[1])) {
+            dots++;
+            value = 0;
+
+        } else if (is_digit(*p)) {
+            value = value * 10 + (*p - '0');
+
+            if (value > 255) {
+                return 0;
+            }
+
+        } else {
+            return 0;
+        }
+    }
+
+    return dots == 3;
+}
+
+
 static ngx_int_t
 check_plain_host(const ngx_str_t *host)
 {
     ngx_uint_t          i;
-    in_addr_t           address;
     static const char  *known[] = {
         "localhost", "[::1]", "169.254.170.2", "169.254.170.23",
         "[fd00:ec2::23]"
@@ -219,10 +253,7 @@ check_plain_host(const ngx_str_t *host)
         }
     }
 
-    address = ngx_inet_addr(host->data, host->len);
-
-    return address != INADDR_NONE && (ntohl(address) >> 24) == 127
-           ? NGX_OK : NGX_DECLINED;
+    return is_loopback(host) ? NGX_OK : NGX_DECLINED;
 }
 
 

@@ -25,6 +25,8 @@ UNIT_SRC_limits := src/rules/limits.c
 
 UNIT_SRC_router := src/run/router.c
 
+UNIT_SRC_endpoint := src/aws/endpoint.c
+
 UNIT_SRC_sigv4 := $(wildcard src/aws/sigv4*.c)
 
 .PHONY: unit
