@@ -99,7 +99,6 @@ await_drain(vault_db_conn_t *conn, vault_pg_handler_pt settled)
     conn->timer.handler = on_drain_timeout;
     conn->timer.data = conn;
     conn->timer.log = ngx_cycle->log;
-    conn->timer.cancelable = 1;
 
     ngx_add_timer(&conn->timer, DRAIN_TIME);
 }
