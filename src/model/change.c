@@ -20,7 +20,10 @@ typedef struct {
 } step_t;
 
 
-/* As vault_user_touch(), but in the same round trip as the rest. */
+/*
+ * With the stamp, a write of a session that a key rotation has ended cannot
+ * slip in behind it.
+ */
 
 static const char  touch[] =
     "UPDATE users"
