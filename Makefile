@@ -65,7 +65,8 @@ $(MODULE): $(BUILD)/nginx/objs/Makefile $(SOURCES) $(HEADERS)
 	@$(MAKE) -s -C $(BUILD)/nginx -f objs/Makefile modules \
 	    > $(BUILD)/build.log 2>&1 \
 	    || { grep -E -A5 'error|warning' $(BUILD)/build.log; exit 1; }
-	@cp $(BUILD)/nginx/objs/ngx_http_vault_module.so $@
+	@cp $(BUILD)/nginx/objs/ngx_http_vault_module.so $@.new
+	@mv $@.new $@                     # servers that run keep the old one
 
 include t/unit/unit.mk
 include t/fuzz/fuzz.mk
