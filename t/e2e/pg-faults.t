@@ -22,14 +22,15 @@ use VaultTest qw(stops_clean);
 
 my $WRITERS  = 6;
 my $CONNECTIONS = 3;                    # of a worker
-my $DEADLINE = 2;                       # vault_database_timeout, in seconds
-my $TOO_LATE = ($DEADLINE + 1) * $VaultNginx::SLOW;
+my $DEADLINE = 3;                       # vault_database_timeout, in seconds
+my $TOO_LATE = ($DEADLINE + 2) * $VaultNginx::SLOW;
 
 my $dir = "/tmp/vault-pg-faults-$$";
 my $parent = $$;
 
 
-# A cluster with fsync, unlike that of the other tests.
+# A cluster with fsync, unlike that of the other tests.  It need not sync its
+# folder file by file when it recovers: only processes die here.
 
 sub pg {
     my ($verb, @options) = @_;
@@ -49,7 +50,8 @@ END {
     }
 }
 
-my $url = pg('start', '-c max_connections=20');
+my $url = pg('start', '-c max_connections=20',
+             '-c recovery_init_sync_method=syncfs');
 
 my $server = vault_server(name => 'faults', workers => 2, vault => <<"_EOF_");
 vault_database $url;
@@ -114,7 +116,7 @@ sub is_alive {
         $slowest = time - $start if time - $start > $slowest;
     }
 
-    cmp_ok($slowest, '<', 0.3 * $VaultNginx::SLOW, "$name: alive");
+    cmp_ok($slowest, '<', 1 * $VaultNginx::SLOW, "$name: alive");
 }
 
 
@@ -275,7 +277,7 @@ sub nothing_lost {
 subtest 'kill -9 under load' => sub {
     my @writers = start_writers();
 
-    for my $round (1 .. 4) {
+    for my $round (1 .. 3) {
         sleep 0.6 + rand 0.5;
         pg('kill');
         is_alive("round $round");
@@ -362,7 +364,9 @@ subtest 'has no connection to give' => sub {
 
     my @hogs;
 
-    while (@hogs < 40 && eval { psql($url, 'SELECT 1') }) {
+    while (@hogs < 40 && system("psql -XqAt -d '$url' -c 'SELECT 1'"
+                                . ' > /dev/null 2>&1') == 0)
+    {
         open my $hog, '|-', "psql -XqAt -d '$url' > /dev/null 2>&1"
             or die "psql: $!\n";
         push @hogs, $hog;
@@ -424,7 +428,7 @@ subtest 'is locked' => sub {
     cmp_ok($busy, '<=', 2 * $CONNECTIONS,
            'no more connections than the workers may have');
 
-    $psql = $lock->(3 * $DEADLINE);
+    $psql = $lock->(2 * $DEADLINE);
     @socks = $ask->(20);
 
     is_deeply([map { $result->($_) } @socks], [(503) x 20],
