@@ -14,11 +14,9 @@ use POSIX ();
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-use VaultData qw(enc folder uuid);
 use VaultHttp ();
 use VaultNginx ();
-use VaultServer qw(vault_server call user status psql);
-use VaultTest qw(stops_clean);
+use VaultTest;
 
 my $WRITERS  = 6;
 my $CONNECTIONS = 3;                    # of a worker
@@ -423,8 +421,8 @@ subtest 'is locked' => sub {
               'who waits for a connection gets one');
     close $psql;
 
-    my $busy = psql($url, 'SELECT count(*) FROM pg_stat_activity'
-                          . " WHERE application_name = 'ngx_http_vault_module'");
+    my $busy = psql($url, 'SELECT count(*) FROM pg_stat_activity WHERE'
+                          . " application_name = 'ngx_http_vault_module'");
     cmp_ok($busy, '<=', 2 * $CONNECTIONS,
            'no more connections than the workers may have');
 
