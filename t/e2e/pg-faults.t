@@ -387,9 +387,14 @@ subtest 'is locked' => sub {
             or die "psql: $!\n";
         print {$psql} 'BEGIN; LOCK TABLE folders IN ACCESS EXCLUSIVE MODE;'
                       . " SELECT pg_sleep($seconds); COMMIT;\n";
-        close $psql if !$seconds;
-        $psql->flush if $seconds;
-        sleep 0.3;
+        $psql->flush;
+
+        for (1 .. 100) {
+            last if psql($url, "SELECT 1 FROM pg_locks WHERE granted AND"
+                               . " mode = 'AccessExclusiveLock'") =~ /1/;
+            sleep 0.05;
+        }
+
         return $psql;
     };
 
