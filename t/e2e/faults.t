@@ -15,7 +15,7 @@ use Time::HiRes qw(sleep time);
 use VaultE2e qw(e2e_server account email password node_command);
 use VaultNginx ();
 use VaultServer qw(status folder_of);
-use VaultTest qw(stops_clean);
+use VaultTest ();
 
 my $WRITERS = 8;
 my $server = e2e_server(workers => 2);
@@ -101,7 +101,8 @@ sub kill_server {
 sub leaving {
     account($server, 'alice', password('alice'), 'register');
 
-    my $result = result_of(start_script('leave.mjs', 'alice', 160));
+    my $result = result_of(start_script('leave.mjs', 'alice', 160,
+                                        $server->{plain}));
     my %names;
     $names{$_}++ for @{$result->{names}};
 
@@ -110,7 +111,7 @@ sub leaving {
               'a request that came by half did nothing');
     cmp_ok(@{$result->{names}}, '<=', 80, 'nothing was done twice');
 
-    stops_clean($server->{plain}, 'nothing of the others is left behind');
+    VaultTest::stops_clean($server->{plain}, 'nothing of the others is left behind');
     is(VaultHttp::request($server->{plain}, 'GET', '/alive')->{status}, 200,
        'the server is alive');
 }

@@ -1,17 +1,19 @@
 // A client that leaves in the middle of requests, over HTTP/2 and HTTP/1.1:
 //
-//   leave.mjs URL EMAIL PASSWORD TIMES
+//   leave.mjs URL EMAIL PASSWORD TIMES PLAIN
 //
-// The name of each item that it tries to make says how it left.  stdout: JSON
-// with the number of attempts and the names that are there afterwards.
+// PLAIN is a port without TLS, where a connection can be reset.  The name of
+// each item that it tries to make says how it left.  stdout: JSON with the
+// number of attempts and the names that are there afterwards.
 
 import http2 from 'node:http2';
+import net from 'node:net';
 import tls from 'node:tls';
 
 import { Client } from './client.mjs';
 
 
-const [url, email, password, times] = process.argv.slice(2);
+const [url, email, password, times, plain] = process.argv.slice(2);
 const client = new Client(url, email);
 const { hostname, port } = new URL(url);
 const pause = ms => new Promise(done => setTimeout(done, ms));
@@ -58,8 +60,10 @@ async function leaveHttp2(how, part, wait) {
 
 async function leaveHttp1(how, part, wait) {
     const text = body(how);
-    const socket = tls.connect({ host: hostname, port,
-                                 servername: hostname });
+    const reset = how.includes('reset');
+    const socket = reset
+        ? net.connect({ host: '127.0.0.1', port: plain })
+        : tls.connect({ host: hostname, port, servername: hostname });
 
     socket.on('error', () => {});
     socket.write(`POST /api/ciphers HTTP/1.1\r\nHost: ${hostname}\r\n`
@@ -70,7 +74,7 @@ async function leaveHttp1(how, part, wait) {
 
     await pause(30 + wait);
 
-    if (how.includes('reset')) {
+    if (reset) {
         socket.resetAndDestroy();
     } else {
         socket.destroy();

@@ -65,7 +65,7 @@ async function writer() {
             }
         }
 
-        if (promised.size % 4 === 0 && !stopping) {
+        if (Math.random() < 0.25 && !stopping) {
             const state = promised.get(made.id);
             state.maybe_gone = true;
 

@@ -284,7 +284,7 @@ sub import_file {
         my $login = login_item("Import $_", reprompt => 0);
         delete $login->{login}{fido2Credentials};
         delete @$login{grep { !defined $login->{$_} } keys %$login};
-        { %$login, id => sprintf('%08d-0000-4000-9000-' . '0' x 12, $_),
+        +{ %$login, id => sprintf('%08d-0000-4000-9000-' . '0' x 12, $_),
           folderId => $_ % 4 ? $folder{'folder ' . $_ % 4} : undef,
           passwordHistory => [{ lastUsedDate => '2026-01-02T03:04:05.000Z',
                                 password => "old $_" }] };
