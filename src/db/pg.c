@@ -47,7 +47,10 @@ execute(vault_db_conn_t *conn, vault_request_t *vr,
 
         if (vault_wait(vr, timeout, abandon, conn) != NGX_OK) {
             ngx_str_set(&error, "no answer in time");
-            return vault_pg_refuse(list, n, VAULT_DB_GONE, &error);
+
+            /* Slow is not gone: to ask once more would make it slower. */
+
+            return vault_pg_refuse(list, n, VAULT_DB_FULL, &error);
         }
 
         conn->waiter = NULL;
