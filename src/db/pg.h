@@ -17,6 +17,7 @@
 #ifndef VAULT_DB_PG_H
 #define VAULT_DB_PG_H
 
+#include <ngx_config.h>
 #include <libpq-fe.h>
 
 #include "adapter.h"
