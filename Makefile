@@ -21,7 +21,7 @@ SOURCES   := $(wildcard ngx_http_vault_module.c src/*/*.c)
 HEADERS   := $(wildcard src/*/*.h)
 
 WARN      := -Wextra -Wvla -Wframe-larger-than=4096 \
-             -Wno-missing-field-initializers
+             -Wno-unused-parameter -Wno-missing-field-initializers
 OPT       := -O2 -fstack-clash-protection
 SANITIZE  := -fsanitize=address,undefined
 
