@@ -29,10 +29,16 @@ sub moved {
     $text =~ s{/etc/ssl/vault/privkey\.pem}{$dir/tls/server.key}g;
     $text =~ s{/var/log/nginx|/var/lib/vault|/run/}{$dir/}g;
 
+    $text =~ s/^ +listen \[::\].*;\n//mg if !-s '/proc/net/if_inet6';
+
     # They need a privilege to bind, or are taken by somebody.
     my ($https, $http) = map { VaultNginx::free_port() } 1, 2;
     $text =~ s/(listen (?:\[::\]:)?)443\b/$1$https/g;
     $text =~ s/(listen (?:\[::\]:)?)80\b/$1$http/g;
+
+    # The default lies in /var/lib/vault, which a test machine lacks.
+    $text =~ s{^( +)server_name .*;\n}{$&$1vault_database sqlite:$dir/v.db;\n}m
+        if $text !~ /^ *vault_database/m;
 
     $text .= "\nerror_log $dir/error.log;\n" if $text !~ /^error_log/m;
     $text .= "pid $dir/nginx.pid;\n" if $text !~ /^pid/m;

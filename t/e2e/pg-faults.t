@@ -442,6 +442,25 @@ subtest 'is locked' => sub {
 };
 
 
+# What was prepared before does not fit any more.
+
+subtest 'is altered' => sub {
+    recovers('at first');
+
+    for my $type ('varchar(20000)', 'text') {
+        psql($url, "ALTER TABLE folders ALTER COLUMN name TYPE $type");
+        answers_ok("a read as $type, $_") for 1 .. 4;
+
+        psql($url, "ALTER TABLE users ALTER COLUMN email TYPE $type");
+        my @status = map {
+            call($server, 'POST', '/api/folders', as => 'alice',
+                 json => folder('altered'))->{status}
+        } 1 .. 4;
+        is_deeply(\@status, [(200) x 4], "writes as $type");
+    }
+};
+
+
 subtest 'is read-only' => sub {
     my $set = sub {
         psql($url, "ALTER SYSTEM SET default_transaction_read_only = $_[0]");

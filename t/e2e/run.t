@@ -33,7 +33,7 @@ sub start {
     my $out = "$base/out";
     my %env = (MODULE => $MODULE, DATA => $data, PORT => $port,
                %{$arg{env} || {}});
-    my @command = ("$ROOT/conf/run");
+    my @command = (($arg{root} // $ROOT) . '/conf/run');
 
     unshift @command, 'setpriv', "--reuid=$arg{as}", "--regid=$arg{as}",
         '--clear-groups' if $arg{as};
@@ -207,8 +207,24 @@ sub obstacles {
 }
 
 
-# The workers of a start by root are the checkout's owner; a start by anybody
-# else needs no privilege.
+# Whoever starts it needs no privilege.
+
+sub runs_as {
+    my ($uid, $folder, %arg) = @_;
+
+    local $data = $folder;
+    my $run = start(%arg);
+    ok(wait_for(sub { answers($port) }), 'it runs') || diag(output($run));
+
+    my ($worker) = VaultNginx::workers_of($run->{pid});
+    is((stat "/proc/$_")[4], $uid, 'as that user') for $run->{pid}, $worker;
+    unlike(output($run), qr/\[(?:warn|error|alert|emerg)\]/,
+           'without a warning');
+
+    kill 'INT', -$run->{pid};
+    is(ended($run), 0, 'it stops');
+}
+
 
 sub unprivileged {
     plan skip_all => 'needs root, to become somebody else' if $> != 0;
@@ -227,17 +243,14 @@ sub unprivileged {
         if VaultNginx::read_file('/proc/sys/net/ipv4/ip_unprivileged_port_start')
            > 81;
 
-    local $data = "$home/data";
-    my $run = start(as => $uid);
-    ok(wait_for(sub { answers($port) }), 'it runs without root')
-        || diag(output($run));
+    runs_as($uid, "$home/data", as => $uid);
 
-    my ($worker) = VaultNginx::workers_of($run->{pid});
-    is((stat "/proc/$worker")[4], $uid, 'as that user');
-    unlike(output($run), qr/\[warn\]/, 'without a warning');
+    # Root in a checkout of somebody else's gives its privileges up, and what
+    # it made is good for a start of the owner's.
+    system("cp -r '$ROOT/conf' '$home/conf' && chown -R nobody '$home'");
+    runs_as($uid, "$home/own", root => $home);
+    runs_as($uid, "$home/own", root => $home, as => $uid);
 
-    kill 'INT', -$run->{pid};
-    is(ended($run), 0, 'it stops');
     File::Path::remove_tree($home);
 }
 
