@@ -80,6 +80,8 @@ deps-build:
 # Tests want both builds: waits are tested by endpoints of the debug build.
 
 TESTS  := $(sort $(wildcard t/*.t))
+SQLITE := $(filter-out t/24-%,$(TESTS))
+PG     := $(filter-out t/23-%,$(TESTS))
 E2E    := $(sort $(wildcard t/e2e/*.t))
 
 .PHONY: test
@@ -87,8 +89,8 @@ test: deps
 	@$(MAKE) -s -j2 release debug
 	@$(MAKE) -s -j2 unit
 	@$(MAKE) -s -j2 fuzz-short
-	@t/tools/suite sqlite $(TESTS)
-	@t/tools/suite pg $(TESTS)
+	@t/tools/suite sqlite $(SQLITE)
+	@t/tools/suite pg $(PG)
 	@$(if $(E2E),t/tools/suite sqlite --timer $(E2E))
 
 # What takes long without a client's or a database's help runs once; a smoke
@@ -100,8 +102,8 @@ VALGRIND  := $(wildcard t/1*-run-smoke.t t/40-*.t)
 .PHONY: asan
 asan: deps
 	@$(MAKE) -s -j2 asan-build debug
-	@VAULT_FLAVOUR=asan t/tools/suite sqlite $(filter-out $(NO_ASAN),$(TESTS))
-	@VAULT_FLAVOUR=asan t/tools/suite pg $(filter-out $(NO_ASAN),$(TESTS))
+	@VAULT_FLAVOUR=asan t/tools/suite sqlite $(filter-out $(NO_ASAN),$(SQLITE))
+	@VAULT_FLAVOUR=asan t/tools/suite pg $(filter-out $(NO_ASAN),$(PG))
 	@$(if $(VALGRIND),VAULT_FLAVOUR=debug TEST_NGINX_USE_VALGRIND=1 \
 	    t/tools/suite sqlite $(VALGRIND))
 

@@ -15,6 +15,7 @@
 #include "src/db/db.h"
 #include "src/rules/cache.h"
 #include "src/rules/limits.h"
+#include "src/run/await.h"
 #include "src/run/co.h"
 #include "src/run/driver.h"
 #include "src/run/route.h"
@@ -974,7 +975,10 @@ vault_init_process(ngx_cycle_t *cycle)
     scf = mcf->vaults.elts;
 
     for (i = 0; i < mcf->vaults.nelts; i++) {
-        if (vault_db_start(scf[i]->vault.db, cycle) != NGX_OK) {
+        if (vault_db_start(scf[i]->vault.db, cycle) != NGX_OK
+            || vault_task_start(&scf[i]->vault, "start", 0, vault_db_prepare,
+                                NULL) != NGX_OK)
+        {
             return NGX_ERROR;
         }
     }
