@@ -159,7 +159,7 @@ usable(vault_db_conn_t *conn)
     char     byte;
     ssize_t  n;
 
-    if (conn->state != VAULT_PG_IDLE || conn->bulky) {
+    if (conn->state != VAULT_PG_IDLE || conn->worn) {
         return 0;
     }
 
