@@ -29,8 +29,9 @@
 #                   data.0.id; "." is the whole body
 #
 # {{…}}     in any text section: a saved name, enc:text, uuid:seed, b64:text,
-#           now, date:seconds, form:name (escaped for a form), alice.id (.email .hash .token .refresh .device
-#           .stamp .key .public_key .private_key)
+#           now, date:seconds, form:name (escaped for a form), alice.id
+#           (.email .hash .token .refresh .device .stamp .key .public_key
+#           .private_key)
 #
 # "use VaultTest 'debug'" takes the debug build, with its endpoints that wait,
 # unless VAULT_FLAVOUR asks for a special one.
