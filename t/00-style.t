@@ -92,6 +92,8 @@ planted('a foreign name', 'vault_<noun>_<verb>',
         sub { s/vault_thing_find/find_thing/ });
 planted('a prefixed static name', 'has no prefix',
         sub { s/thing_count/vault_thing_count/g });
+planted('a system header first', 'before <ngx_config.h>',
+        sub { s/\A/#include <stdio.h>\n/ });
 planted('an undeclared function', 'in no header',
         sub { s/vault_thing_find/vault_thing_get/ });
 planted('a long function', 'function over 60 lines',

@@ -7,29 +7,11 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 use VaultHttp;
-use VaultServer ();
+use VaultServer qw(sql);
 use VaultTest;
 
 my $SQLITE = $VaultServer::FLAVOUR eq 'sqlite';
 my @PATH = ('POST', '/identity/accounts/prelogin');
-
-
-# SQL past the server; rows as lines, columns split by |.
-
-sub sql {
-    my ($text) = @_;
-
-    return psql(database(), $text) if !$SQLITE;
-
-    my ($file) = database() =~ /^sqlite:(.*)/;
-
-    open my $out, '-|', 'sqlite3', '-batch', '-cmd', '.timeout 5000', $file,
-        $text or die "sqlite3: $!\n";
-    local $/;
-    my $rows = <$out>;
-    close $out or die "sqlite3 failed: $text\n";
-    return $rows // '';
-}
 
 
 sub asked {

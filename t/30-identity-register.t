@@ -237,6 +237,16 @@ my @bad = (
      { %$keys, publicKey => b64('no key') }],
     ['a public key with a tail', userAsymmetricKeys =>
      { %$keys, publicKey => tail($keys->{publicKey}) }],
+    ['a public key of 1024 bits', userAsymmetricKeys =>
+     { %$keys, publicKey => b64(pack('H*',
+       '30819f300d06092a864886f70d010101050003818d0030818902818100'
+       . 'c1' x 128 . '0203010001')) }],
+    ['a public key on an elliptic curve', userAsymmetricKeys =>
+     { %$keys, publicKey => b64(pack('H*',
+       '3059301306072a8648ce3d020106082a8648ce3d03010703420004'
+       . '6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296'
+       . '4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5'
+       )) }],
     ['no private key', userAsymmetricKeys =>
      { publicKey => $keys->{publicKey} }],
     ['an address without @', email => 'thief.example.com'],
@@ -266,9 +276,11 @@ sub tail {
 
 for my $case (@bad) {
     my ($name, @members) = @$case;
+    my $message = $name =~ /^a public key (?!that)/
+                  ? 'The public key is not an RSA key.' : '';
 
     refused(post('register/finish', finish_old('thief@example.com', @members)),
-            '', $name);
+            $message, $name);
 }
 
 is(post('prelogin', { email => 'thief@example.com' })->{json}{salt},

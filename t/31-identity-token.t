@@ -7,6 +7,7 @@ use warnings;
 use MIME::Base64 ();
 use Test::More 'no_plan';
 
+use VaultServer qw(sql);
 use VaultTest;
 
 my $server = vault_server(vault => 'vault_login_limit off;');
@@ -302,15 +303,22 @@ is(call($server, 'GET', '/api/accounts/profile', headers =>
 
 {
     my $short = vault_server(name => 'short', vault =>
-        'vault_access_token_lifetime 1s; vault_refresh_token_lifetime 2s;');
+        'vault_access_token_lifetime 1s; vault_refresh_token_lifetime 8s;');
     my $answer = password(on => $short)->{json};
+    my $expiry = 'SELECT min(refresh_expires_at) FROM devices';
 
-    is(profile($answer->{access_token}, $short), 200, 'a short-lived token');
     sleep 2;
-    is(profile($answer->{access_token}, $short), 401, 'has expired');
-    sleep 1;
+    is(profile($answer->{access_token}, $short), 401,
+       'an access token has its time');
+
+    my $before = sql($expiry);
+    is(refresh($answer->{refresh_token}, on => $short)->{status}, 200,
+       'a refresh token');
+    cmp_ok(sql($expiry), '>', $before, 'that is used lives on');
+
+    sql('UPDATE devices SET refresh_expires_at = 1');
     refused(refresh($answer->{refresh_token}, on => $short), $invalid,
-            'a refresh token that was not used expires');
+            'one that was not used expires');
 
     stops_clean($short, 'short');
     is_deeply([$short->stop], [], 'the short-lived one stops clean');

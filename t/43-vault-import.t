@@ -116,5 +116,27 @@ import_as('carol', { ciphers => ciphers(1),
           '1000 folders');
 is(scalar @{folders_of('carol')}, 1000, 'are there');
 
+# bounds
+
+sub list { return '[' . join(',', ($_[1]) x $_[0]) . ']' }
+
+import_as('carol', '{"ciphers":' . list(20001, '{}') . '}', 400,
+          '20,001 items');
+import_as('carol', '{"ciphers":[],"folders":' . list(5001, '{}') . '}', 400,
+          '5,001 folders');
+
+my $folder_json = json_text(folder('x'));
+
+for my $n (4000, 5000) {
+    import_as('carol', '{"ciphers":[],"folders":' . list($n, $folder_json)
+                       . '}', 200, "$n folders more");
+}
+
+is(call($server, 'POST', '/api/folders', as => 'carol',
+        json => folder('x'))->{json}{message}, 'You have too many folders.',
+   'and there is an end to it');
+import_as('carol', { ciphers => [], folders => [folder('x')] }, 400,
+          'for an import as well');
+
 stops_clean($server);
 done_testing();

@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 
+use IO::Socket::INET;
 use Test::More;
 use VaultTest;
 
@@ -207,6 +208,33 @@ is($large[2], 10000, 'and 10,000 items');
 is_deeply([@large[0, 1]], [@small[0, 1]],
           "are $large[0] queries in $large[1] round trips, as 10 are");
 cmp_ok($large[0], '<=', 3, 'which is few');
+
+# an entry that an answer in flight points into outlives its place in the cache
+
+sub leave_half {
+    my ($who) = @_;
+
+    my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+                                       PeerPort => $server->port,
+                                       RcvBuf => 4096);
+    print $socket "GET /api/sync HTTP/1.0\r\nAuthorization: Bearer ",
+                  user($who)->{token}, "\r\n\r\n";
+    sysread $socket, my $start, 100;
+    return sub { local $/; return (split /\r\n\r\n/, $start . <$socket>)[1] };
+}
+
+call($server, 'POST', '/api/ciphers/purge', as => 'carol',
+     json => { masterPasswordHash => user('carol')->{hash} });
+import_many(4000);
+my $whole = call_plainly('carol');
+my ($hits) = cost(\&count);
+is($hits, 1, '4000 items come from the cache');
+
+my @rest = map { leave_half('carol') } 1 .. 3;
+is(call($server, 'DELETE', '/api/folders/all', as => 'carol')->{status}, 200,
+   'a change while they are sent');
+isnt(length call_plainly('carol'), 0, 'replaces the entry');
+ok($_->() eq $whole, 'what is under way is what it was') for @rest;
 
 # a bounded cache: with no room everything is still answered
 

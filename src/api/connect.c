@@ -317,7 +317,7 @@ grant_password(vault_request_t *vr, token_form_t *form)
 static void
 grant_refresh(vault_request_t *vr, token_form_t *form)
 {
-    int64_t           now;
+    int64_t           now, life;
     ngx_str_t         hash;
     vault_writer_t   *w;
     vault_device_t   *device;
@@ -331,12 +331,12 @@ grant_refresh(vault_request_t *vr, token_form_t *form)
     }
 
     now = vault_now();
+    life = (int64_t) vr->conf->refresh_life * 1000;
     device = &session->device;
 
-    if (now - device->seen_at >= SEEN_EVERY) {
+    if (now - device->seen_at >= ngx_min(SEEN_EVERY, life / 8)) {
         device->seen_at = now;
-        device->refresh_expires_at =
-            now + (int64_t) vr->conf->refresh_life * 1000;
+        device->refresh_expires_at = now + life;
         vault_device_extend(vr, device);              /* awaits */
     }
 

@@ -1,3 +1,4 @@
+#include <ngx_config.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>

@@ -141,9 +141,13 @@ ngx_str_t vault_db_folder(vault_db_t *db);
 ngx_int_t vault_db_check(vault_db_t *db, ngx_cycle_t *cycle);
 
 /*
- * In each worker: no connection is opened here.  The first statement applies
- * pending migrations (all others wait for that), and repeats it after failure.
+ * A task for each worker's start (run/await.h): applies pending migrations, so
+ * that what is wrong with the database is logged before somebody asks.  A
+ * statement that comes earlier or after a failure does the same, and waits.
  */
+void vault_db_prepare(vault_request_t *vr, void *data);
+
+/* In each worker: no connection is opened here. */
 ngx_int_t vault_db_start(vault_db_t *db, ngx_cycle_t *cycle);
 void vault_db_stop(vault_db_t *db);
 

@@ -317,3 +317,10 @@ vault_migrate_await(vault_request_t *vr)
         vault_db_fail(vr, VAULT_DB_GONE);
     }
 }
+
+
+void
+vault_db_prepare(vault_request_t *vr, void *data)
+{
+    vault_migrate_await(vr);
+}

@@ -47,7 +47,10 @@ execute(vault_db_conn_t *conn, vault_request_t *vr,
 
         if (vault_wait(vr, timeout, abandon, conn) != NGX_OK) {
             ngx_str_set(&error, "no answer in time");
-            return vault_pg_refuse(list, n, VAULT_DB_GONE, &error);
+
+            /* Slow is not gone: to ask once more would make it slower. */
+
+            return vault_pg_refuse(list, n, VAULT_DB_FULL, &error);
         }
 
         conn->waiter = NULL;
@@ -99,7 +102,6 @@ await_drain(vault_db_conn_t *conn, vault_pg_handler_pt settled)
     conn->timer.handler = on_drain_timeout;
     conn->timer.data = conn;
     conn->timer.log = ngx_cycle->log;
-    conn->timer.cancelable = 1;
 
     ngx_add_timer(&conn->timer, DRAIN_TIME);
 }
@@ -157,7 +159,7 @@ usable(vault_db_conn_t *conn)
     char     byte;
     ssize_t  n;
 
-    if (conn->state != VAULT_PG_IDLE || conn->bulky) {
+    if (conn->state != VAULT_PG_IDLE || conn->worn) {
         return 0;
     }
 

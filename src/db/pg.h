@@ -17,6 +17,7 @@
 #ifndef VAULT_DB_PG_H
 #define VAULT_DB_PG_H
 
+#include <ngx_config.h>
 #include <libpq-fe.h>
 
 #include "adapter.h"
@@ -67,7 +68,8 @@ struct vault_db_conn_s {
     ngx_connection_t     *watch;      /* nginx's view of the socket */
     vault_pg_state_e      state;
     unsigned              synced:1;   /* the list was answered to its end */
-    unsigned              bulky:1;    /* holds a big buffer: use no more */
+    unsigned              worn:1;     /* to be replaced: holds a big buffer, or
+                                         statements of an old schema */
 
     vault_pg_handler_pt   proceed;    /* the socket can be read or written */
     vault_pg_handler_pt   settled;    /* opened, answered or lost; may be

@@ -6,6 +6,7 @@
  * level-triggered: what libpq leaves in the kernel is reported again.
  */
 
+#include <ngx_config.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 

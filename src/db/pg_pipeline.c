@@ -153,7 +153,7 @@ send_statement(vault_db_conn_t *conn, const vault_db_statement_t *st,
     }
 
     if (p.size > VAULT_PG_BULKY) {
-        conn->bulky = 1;
+        conn->worn = 1;
     }
 
     slot = find_slot(conn, st->sql);

@@ -4,6 +4,7 @@
  * for its password file.
  */
 
+#include <ngx_config.h>
 #include <netdb.h>
 
 #include "../run/await.h"

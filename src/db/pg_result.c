@@ -21,6 +21,9 @@ static const state_t  states[] = {
     { "08P01", VAULT_DB_BAD },        /* wrong number of parameters */
     { "08",    VAULT_DB_GONE },       /* connection_exception */
     { "57P0",  VAULT_DB_GONE },       /* shutdown, starting up */
+    { "25P03", VAULT_DB_GONE },       /* idle too long for the server */
+    { "25P04", VAULT_DB_GONE },
+    { "57014", VAULT_DB_FULL },       /* its statement_timeout; an operator */
     { "53300", VAULT_DB_GONE },       /* too_many_connections */
     { "53400", VAULT_DB_GONE },       /* configuration_limit_exceeded */
     { "26000", VAULT_DB_GONE },       /* prepared by another: a proxy */
@@ -181,7 +184,7 @@ step_status(const vault_pg_step_t *step)
 }
 
 
-/* Every statement of the list has `status` where it has none of its own. */
+/* The list as a whole: its first statement tells why. */
 vault_db_status_e
 vault_pg_refuse(vault_db_statement_t *list, ngx_uint_t n,
     vault_db_status_e status, const ngx_str_t *error)
@@ -190,8 +193,12 @@ vault_pg_refuse(vault_db_statement_t *list, ngx_uint_t n,
 
     for (i = 0; i < n; i++) {
         ngx_memzero(&list[i].result, sizeof(vault_db_result_t));
-        list[i].result.status = i ? VAULT_DB_RETRY : status;
-        list[i].result.error = *error;
+        list[i].result.status = VAULT_DB_RETRY;
+    }
+
+    if (list) {
+        list[0].result.status = status;
+        list[0].result.error = *error;
     }
 
     return status;
@@ -199,38 +206,66 @@ vault_pg_refuse(vault_db_statement_t *list, ngx_uint_t n,
 
 
 /*
+ * A statement that was prepared before a change of the schema, or that a proxy
+ * has forgotten: another connection prepares it anew.
+ */
+static ngx_uint_t
+is_stale(vault_pg_step_t *steps, ngx_uint_t i)
+{
+    const char  *state;
+
+    if (steps[i].kind != VAULT_PG_STATEMENT
+        || (i > 0 && steps[i - 1].kind == VAULT_PG_PREPARE))
+    {
+        return 0;
+    }
+
+    state = PQresultErrorField(steps[i].result, PG_DIAG_SQLSTATE);
+
+    return state && (ngx_strcmp(state, "0A000") == 0
+                     || ngx_strcmp(state, "26000") == 0);
+}
+
+
+/*
  * A failure of BEGIN belongs to the first statement, one of COMMIT or of the
- * closing sync to the last.
+ * closing sync to the last; where there is none, to the place of the first.
  */
 static void
 blame(vault_request_t *vr, vault_pg_step_t *step, vault_db_statement_t *list,
     ngx_uint_t n, vault_db_status_e status)
 {
+    ngx_uint_t          i;
     vault_db_result_t  *r;
 
-    if (n == 0) {
-        ngx_log_error(NGX_LOG_INFO, vr->log, 0, "postgresql: %s",
-                      PQresultErrorMessage(step->result));
+    if (list == NULL) {
         return;
     }
 
     switch (step->kind) {
 
-    case VAULT_PG_BEGIN:
-        r = &list[0].result;
-        break;
-
     case VAULT_PG_PREPARE:
     case VAULT_PG_STATEMENT:
-        r = &list[step->n].result;
+        i = step->n;
+        break;
+
+    case VAULT_PG_BEGIN:
+        i = 0;
         break;
 
     default:
-        r = &list[n - 1].result;
+        i = n ? n - 1 : 0;
     }
 
+    r = &list[i].result;
     r->status = status;
-    write_error(vr, step->result, &r->error);
+
+    if (PQresultStatus(step->result) == PGRES_FATAL_ERROR) {
+        write_error(vr, step->result, &r->error);
+
+    } else {
+        ngx_str_set(&r->error, "the transaction was rolled back before");
+    }
 }
 
 
@@ -253,6 +288,12 @@ vault_pg_collect(vault_db_conn_t *conn, vault_request_t *vr,
         status = step_status(step);
 
         if (status != VAULT_DB_OK) {
+
+            if (is_stale(conn->steps, i)) {
+                conn->worn = 1;
+                status = VAULT_DB_RETRY;
+            }
+
             blame(vr, step, list, n, status);
             vault_pg_clear(conn);
             return status;

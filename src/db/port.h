@@ -10,6 +10,7 @@
 #ifndef VAULT_DB_PORT_H
 #define VAULT_DB_PORT_H
 
+#include <ngx_config.h>
 #include <setjmp.h>
 
 #include "adapter.h"

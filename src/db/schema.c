@@ -4,6 +4,7 @@
  * Rules (Aurora DSQL is the narrowest of the three): src/db/README.md.
  */
 
+#include <ngx_config.h>
 #include <stddef.h>
 
 #include "schema.h"

@@ -14,6 +14,7 @@
 #ifndef VAULT_DB_SQLITE_H
 #define VAULT_DB_SQLITE_H
 
+#include <ngx_config.h>
 #include <sqlite3.h>
 
 #include "adapter.h"

@@ -3,6 +3,7 @@
  * the master whether the workers' user will be able to make and write it.
  */
 
+#include <ngx_config.h>
 #include <grp.h>
 #include <pwd.h>
 
@@ -223,6 +224,13 @@ check_file(vault_sqlite_conf_t *conf, const check_user_t *user,
                       "chown %s %V",
                       &conf->path, name, name, &conf->path);
         return NGX_ERROR;
+    }
+
+    if (st.st_mode & 077) {
+        ngx_log_error(NGX_LOG_WARN, log, 0,
+                      "vault_database: others may read \"%V\": "
+                      "chmod 600 %V",
+                      &conf->path, &conf->path);
     }
 
     return NGX_OK;

@@ -2,6 +2,7 @@
  * On a thread: opens the file, making it first where there is none.
  */
 
+#include <ngx_config.h>
 #include <pthread.h>
 #include <unistd.h>
 

@@ -5,6 +5,7 @@
  * nobody will use; the port never goes on after a failure.
  */
 
+#include <ngx_config.h>
 #include <sys/stat.h>
 #include <time.h>
 

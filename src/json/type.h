@@ -12,6 +12,7 @@
 #ifndef VAULT_JSON_TYPE_H
 #define VAULT_JSON_TYPE_H
 
+#include <ngx_config.h>
 #include <jansson.h>
 
 #include "json.h"

@@ -20,7 +20,12 @@ typedef struct {
 } step_t;
 
 
-/* As vault_user_touch(), but in the same round trip as the rest. */
+/*
+ * It goes first: its row is the lock that puts the changes of one vault in
+ * order, so that none sees a folder which another is about to delete.  With
+ * the stamp, a write of a session that a key rotation has ended cannot slip
+ * in behind it.
+ */
 
 static const char  touch[] =
     "UPDATE users"
@@ -137,6 +142,10 @@ change_apply(vault_request_t *vr, void *data)
     vault_db_batch_t  *batch;
 
     batch = vault_db_batch(vr);
+    vault_db_batch_add(batch, &touched, touch,
+                       vault_db_args(I(change->now), S(&change->user->id),
+                                     S(&change->user->security_stamp)));
+
     step = change->steps.elts;
 
     for (i = 0; i < change->steps.nelts; i++) {
@@ -149,9 +158,6 @@ change_apply(vault_request_t *vr, void *data)
         }
     }
 
-    vault_db_batch_add(batch, &touched, touch,
-                       vault_db_args(I(change->now), S(&change->user->id),
-                                     S(&change->user->security_stamp)));
     vault_db_batch_run(batch);
 
     if (touched == 0) {
@@ -171,7 +177,7 @@ change_apply(vault_request_t *vr, void *data)
         }
 
         if (step[i].status && step[i].count == 0) {
-            vault_fail(vr, step[i].status, step[i].text);
+            vault_fail(vr, step[i].status, "%s", step[i].text);
         }
     }
 }

@@ -23,8 +23,7 @@ typedef struct {
 static void  cipher_update(vault_request_t *vr, void *data);
 static void  cipher_check(vault_request_t *vr, const vault_cipher_t *row,
     const update_t *update);
-static void  cipher_store(vault_request_t *vr, const vault_user_t *user,
-    vault_cipher_t *cipher);
+static void  cipher_store(vault_request_t *vr, const vault_cipher_t *cipher);
 
 
 static const vault_column_t  cipher_columns[] = {
@@ -150,28 +149,32 @@ cipher_update(vault_request_t *vr, void *data)
 {
     update_t  *update = data;
 
-    vault_cipher_t   row;
-    vault_cipher_t  *cipher = update->cipher;
+    ngx_array_t     *rows;
+    vault_change_t  *change;
+    vault_cipher_t  *row, *cipher = update->cipher;
 
     static const char  sql[] =
         "SELECT " CIPHER_COLUMNS
         " FROM ciphers"
-        " WHERE id = $1 AND user_id = $2"
-        " {{for update}}";
+        " WHERE id = $1 AND user_id = $2";
 
-    if (!vault_db_find(vr, &vault_cipher_row, &row, sql,
-                       vault_db_args(S(&cipher->id), S(&update->user->id))))
-    {
-        vault_fail(vr, VAULT_MISSING);
-    }
+    /* with the change begun, nobody else writes to this vault */
 
-    cipher_check(vr, &row, update);
+    change = vault_change(vr, update->user);
+    vault_change_list(change, &vault_cipher_row, &rows, sql,
+                      vault_db_args(S(&cipher->id), S(&update->user->id)));
+    vault_change_refuse(change, VAULT_MISSING);
+    vault_change_commit(change);
 
-    cipher->user_id = row.user_id;
-    cipher->created_at = row.created_at;
-    cipher->deleted_at = row.deleted_at;
+    row = rows->elts;
+    cipher_check(vr, row, update);
 
-    cipher_store(vr, update->user, cipher);
+    cipher->user_id = row->user_id;
+    cipher->created_at = row->created_at;
+    cipher->revised_at = change->now;
+    cipher->deleted_at = row->deleted_at;
+
+    cipher_store(vr, cipher);
 }
 
 
@@ -197,10 +200,9 @@ cipher_check(vault_request_t *vr, const vault_cipher_t *row,
 
 
 static void
-cipher_store(vault_request_t *vr, const vault_user_t *user,
-    vault_cipher_t *cipher)
+cipher_store(vault_request_t *vr, const vault_cipher_t *cipher)
 {
-    vault_change_t  *change;
+    int64_t  stored;
 
     static const char  sql[] =
         "UPDATE ciphers"
@@ -210,16 +212,18 @@ cipher_store(vault_request_t *vr, const vault_user_t *user,
         " AND ($1 IS NULL"
         "  OR EXISTS (SELECT 1 FROM folders WHERE id = $1 AND user_id = $7))";
 
-    change = vault_change(vr, user);
-    cipher->revised_at = change->now;
+    stored = vault_db_run(vr, sql,
+                          vault_db_args(S(&cipher->folder_id),
+                                        I(cipher->favorite),
+                                        S(&cipher->data),
+                                        I(cipher->revised_at),
+                                        I(cipher->archived_at),
+                                        S(&cipher->id),
+                                        S(&cipher->user_id)));
 
-    vault_change_run(change, NULL, sql,
-                     vault_db_args(S(&cipher->folder_id),
-                                   I(cipher->favorite), S(&cipher->data),
-                                   I(change->now), I(cipher->archived_at),
-                                   S(&cipher->id), S(&user->id)));
-    vault_change_refuse(change, NGX_HTTP_BAD_REQUEST, "Invalid folder.");
-    vault_change_commit(change);
+    if (stored == 0) {
+        vault_fail(vr, NGX_HTTP_BAD_REQUEST, "Invalid folder.");
+    }
 }
 
 

@@ -6,6 +6,14 @@
 #include "cipher_row.h"
 
 
+static const vault_column_t  folder_columns[] = {
+    { VAULT_COL_TEXT, "id", 0 },
+    VAULT_COLUMNS_END
+};
+
+static const vault_row_t  folder_row = VAULT_ROW(folder_columns, ngx_str_t);
+
+
 int64_t
 vault_cipher_trash(vault_request_t *vr, const vault_user_t *user,
     const ngx_array_t *ids)
@@ -64,13 +72,12 @@ vault_cipher_move(vault_request_t *vr, const vault_user_t *user,
 {
     int64_t          n;
     ngx_str_t        list;
+    ngx_array_t     *folders;
     vault_change_t  *change;
 
-    /* of the folder too: a lock, and a row to miss if it is not the user's */
-
     static const char  check[] =
-        "UPDATE folders"
-        " SET user_id = user_id"
+        "SELECT id"
+        " FROM folders"
         " WHERE id = $1 AND user_id = $2";
 
     static const char  sql[] =
@@ -83,8 +90,8 @@ vault_cipher_move(vault_request_t *vr, const vault_user_t *user,
     change = vault_change(vr, user);
 
     if (folder_id->data) {
-        vault_change_run(change, NULL, check,
-                         vault_db_args(S(folder_id), S(&user->id)));
+        vault_change_list(change, &folder_row, &folders, check,
+                          vault_db_args(S(folder_id), S(&user->id)));
         vault_change_refuse(change, NGX_HTTP_BAD_REQUEST, "Invalid folder.");
     }
 

@@ -101,26 +101,6 @@ vault_user_insert(vault_request_t *vr, const vault_user_t *user)
 
 
 void
-vault_user_touch(vault_request_t *vr, const vault_user_t *user)
-{
-    int64_t  changed;
-
-    changed = vault_db_run(vr,
-                  "UPDATE users"
-                  " SET " VAULT_USER_REVISE("$1")
-                  " WHERE id = $2 AND security_stamp = $3",
-                  vault_db_args(I(vault_now()), S(&user->id),
-                                S(&user->security_stamp)));
-
-    if (changed != 1) {
-        vault_fail(vr, NGX_HTTP_BAD_REQUEST,
-                   "Your account was changed on another device. "
-                   "Log in again.");
-    }
-}
-
-
-void
 vault_user_create_api_key(vault_request_t *vr, vault_user_t *user)
 {
     user->api_key.data = vault_alloc(vr, API_KEY_LEN);

@@ -93,20 +93,11 @@ typedef struct {
 /*
  * The assignment that every statement which changes what a user's clients see
  * must make on that user's row; `now` is its parameter: "$2".  It grows even
- * if the clock does not.
+ * if the clock does not.  What changes other tables goes through change.h.
  */
 #define VAULT_USER_REVISE(now)                                                \
     "revised_at = CASE WHEN revised_at >= " now                               \
     " THEN revised_at + 1 ELSE " now " END"
-
-/*
- * Bumps revised_at: once in each transaction that changes anything else that
- * the user's clients see (ciphers, folders).  *Awaits.*  Fails with 400 if the
- * security stamp is no longer that of `user`: so a write of a session that a
- * key rotation has ended cannot slip in behind it.
- */
-void vault_user_touch(vault_request_t *vr, const vault_user_t *user);
-
 
 /* All *await*.  NULL if there is none. */
 vault_user_t *vault_user_find(vault_request_t *vr, const ngx_str_t *id);

@@ -6,7 +6,7 @@
 
 
 /* One vault may take this part of the whole, so that it serves several. */
-#define CACHE_SHARE  4
+#define CACHE_SHARE  2
 
 typedef struct {
     ngx_str_node_t   node;            /* by key; first: the tree casts it */

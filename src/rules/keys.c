@@ -17,8 +17,8 @@ static const vault_shape_t  presence_form =
 
 
 static const vault_field_t  keys_fields[] = {
-    { "publicKey",           VAULT_BASE64, offsetof(vault_keys_t, public_key) },
-    { "encryptedPrivateKey", VAULT_ENC,    offsetof(vault_keys_t, private_key) },
+    { "publicKey", VAULT_BASE64, offsetof(vault_keys_t, public_key) },
+    { "encryptedPrivateKey", VAULT_ENC, offsetof(vault_keys_t, private_key) },
     VAULT_FIELDS_END
 };
 

@@ -126,7 +126,10 @@ password_hash(vault_request_t *vr, const ngx_str_t *secret,
 
     work = vault_calloc(vr, sizeof(work_t));
 
-    work->secret = vault_secret(vr, secret);
+    if (secret->len) {
+        work->secret = vault_secret(vr, secret);
+    }
+
     work->salt = *salt;
     work->rounds = rounds;
 

@@ -3,10 +3,12 @@
  * from there through a form's table.
  */
 
+#include <ngx_config.h>
 #include <malloc.h>
 
 #include "route.h"
 #include "run.h"
+#include "../crypto/crypto.h"
 
 
 /* A body of this size takes milliseconds to parse: not on the event loop. */
@@ -133,6 +135,26 @@ vault_body(vault_request_t *vr)
     }
 
     return body;
+}
+
+
+void
+vault_body_wipe(ngx_http_request_t *r)
+{
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    if (r->request_body == NULL) {
+        return;
+    }
+
+    for (cl = r->request_body->bufs; cl; cl = cl->next) {
+        b = cl->buf;
+
+        if (ngx_buf_in_memory(b) && b->last - b->pos <= BODY_THREAD) {
+            vault_wipe(b->pos, b->last - b->pos);
+        }
+    }
 }
 
 

@@ -5,6 +5,7 @@
  * report false errors or miss true ones.
  */
 
+#include <ngx_config.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 

@@ -327,6 +327,8 @@ driver_finish(vault_request_t *vr)
         return;
     }
 
+    vault_body_wipe(r);
+
     if (vr->reply.status == 0) {
         vr->reply.status = NGX_HTTP_OK;
     }

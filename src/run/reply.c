@@ -90,7 +90,8 @@ vault_reply_text(vault_request_t *vr, ngx_uint_t status,
 
 
 ngx_int_t
-vault_run_header(ngx_http_request_t *r, const char *name, const ngx_str_t *value)
+vault_run_header(ngx_http_request_t *r, const char *name,
+    const ngx_str_t *value)
 {
     ngx_table_elt_t  *h;
 

@@ -80,7 +80,10 @@ vault_secret(vault_request_t *vr, const ngx_str_t *text)
     copy = cln->data;
     copy->len = text->len;
     copy->data = vault_alloc(vr, text->len);
-    ngx_memcpy(copy->data, text->data, text->len);
+
+    if (text->len) {
+        ngx_memcpy(copy->data, text->data, text->len);
+    }
 
     cln->handler = secret_wipe;
 

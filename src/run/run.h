@@ -8,6 +8,7 @@
 #ifndef VAULT_RUN_RUN_H
 #define VAULT_RUN_RUN_H
 
+#include <ngx_config.h>
 #include <setjmp.h>
 
 #include "await.h"
@@ -65,6 +66,9 @@ void vault_wait_done(vault_request_t *vr);
 
 /* Resumes the coroutine and, if it has ended, ends the request. */
 void vault_driver_resume(vault_request_t *vr);
+
+/* Small bodies carry passwords: overwritten before nginx keeps the buffers. */
+void vault_body_wipe(ngx_http_request_t *r);
 
 /* Builds the API's error object; NGX_ERROR without memory. */
 ngx_int_t vault_error_body(ngx_pool_t *pool, const ngx_str_t *field,

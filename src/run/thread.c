@@ -1,3 +1,4 @@
+#include <ngx_config.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/eventfd.h>

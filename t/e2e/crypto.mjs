@@ -1,6 +1,6 @@
 // The cryptography of a Bitwarden client: master key, EncString type 2, RSA.
 // Written from the published white paper; checked against the real CLI, which
-// must be able to decrypt what this makes and the other way round (bw.t).
+// must be able to decrypt what this makes and the other way round (bw-*.t).
 
 import crypto from 'node:crypto';
 

@@ -28,6 +28,7 @@ static const vault_shape_t  shape = VAULT_SHAPE(fields, form_t);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

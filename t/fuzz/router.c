@@ -33,6 +33,7 @@ static const vault_route_t *const  tables[] = { routes, NULL };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -245,8 +245,7 @@ sub command {
     return @command if !$VALGRIND;
 
     return ('valgrind', '--quiet', "--log-file=$root/logs/valgrind.%p",
-            '--leak-check=no', '--num-callers=24', '--gen-suppressions=all',
-            "--suppressions=$ROOT/t/tools/valgrind.supp", @command);
+            '--leak-check=no', '--num-callers=24', @command);
 }
 
 

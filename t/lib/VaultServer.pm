@@ -30,7 +30,7 @@ use VaultHttp;
 use VaultNginx;
 
 our @EXPORT_OK = qw(vault_server vault_conf database folder_of user login call
-                    status forget_users psql);
+                    status forget_users psql sql routes);
 
 our $FLAVOUR = $ENV{VAULT_TEST_DB} || 'sqlite';
 our $ORIGIN = 'https://vault.example.com';
@@ -98,6 +98,24 @@ sub psql {
     my $text = <$out>;
     close $out or die "psql failed: $sql\n";
     return $text;
+}
+
+
+# SQL past the server; rows as lines, columns split by |.
+
+sub sql {
+    my ($text) = @_;
+
+    return psql(database(), $text) if $FLAVOUR ne 'sqlite';
+
+    my ($file) = database() =~ /^sqlite:(.*)/;
+
+    open my $out, '-|', 'sqlite3', '-batch', '-cmd', '.timeout 5000', $file,
+        $text or die "sqlite3: $!\n";
+    local $/;
+    my $rows = <$out>;
+    close $out or die "sqlite3 failed: $text\n";
+    return $rows // '';
 }
 
 
@@ -202,6 +220,22 @@ sub status {
     my ($server) = @_;
 
     return must('status page', call($server, 'GET', '/vault-status'));
+}
+
+
+# The route table as lists: method, path, guard, body limit
+
+sub routes {
+    my ($module) = VaultNginx::modules();
+
+    local %ENV = (%ENV, VaultNginx::environment(folder_of()));
+
+    open my $in, '-|', "$VaultNginx::ROOT/t/tools/routes", $module // ()
+        or die "routes: $!\n";
+    my @routes = map { [split ' '] } <$in>;
+    close $in or die "t/tools/routes failed\n";
+
+    return grep { $_->[1] !~ m{^/api/debug/} } @routes;
 }
 
 

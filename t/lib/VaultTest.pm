@@ -29,8 +29,9 @@
 #                   data.0.id; "." is the whole body
 #
 # {{…}}     in any text section: a saved name, enc:text, uuid:seed, b64:text,
-#           now, date:seconds, alice.id (.email .hash .token .refresh .device
-#           .stamp .key .public_key .private_key)
+#           now, date:seconds, form:name (escaped for a form), alice.id
+#           (.email .hash .token .refresh .device .stamp .key .public_key
+#           .private_key)
 #
 # "use VaultTest 'debug'" takes the debug build, with its endpoints that wait,
 # unless VAULT_FLAVOUR asks for a special one.
@@ -51,12 +52,12 @@ use VaultData qw(enc uuid b64 date cipher ciphers folder public_key form
 use VaultHttp ();
 use VaultNginx ();
 use VaultServer qw(vault_server vault_conf database folder_of user login call
-                   status forget_users psql);
+                   status forget_users psql routes);
 
 our @EXPORT = qw(
     enc uuid b64 date cipher ciphers folder public_key form json_text
     vault_server vault_conf database folder_of user login call status
-    forget_users psql
+    forget_users psql routes
     json_differences json_like api_error_like stops_clean save saved
     substituted
 );
@@ -189,6 +190,7 @@ sub named {
     my %verbs = (enc => \&enc, uuid => \&uuid, b64 => \&b64, date => \&date);
 
     return $verbs{$verb}->($rest) if defined $rest && $verbs{$verb};
+    return escaped(named($rest)) if defined $rest && $verb eq 'form';
     return uuid() if $name eq 'uuid';
     return date(0) if $name eq 'now';
 
@@ -200,6 +202,7 @@ sub named {
 }
 
 
+sub escaped { return form(x => $_[0]) =~ s/^x=//r }
 sub save { my ($name, $value) = @_; $saved{$name} = $value }
 sub saved { return $saved{$_[0]} }
 

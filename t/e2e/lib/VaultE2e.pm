@@ -9,8 +9,8 @@
 #   $bw->json('list', 'items')  the same, decoded
 #   $bw->fails('unlock', 'x')   stderr; a failed test if the exit code is 0
 #
-# Installed by t/e2e/install; the Node.js that runs everything comes with it.
-# bw starts twice as fast with its compiled code in a cache.
+# They are installed on first use (t/e2e/install), with the Node.js that runs
+# them.  bw starts twice as fast with its compiled code in a cache.
 
 package VaultE2e;
 
@@ -28,7 +28,7 @@ use VaultNginx ();
 use VaultServer qw(vault_server folder_of);
 
 our @EXPORT_OK = qw(e2e_server account try_account email password node_command
-                    encoded versions);
+                    encoded);
 
 our $HERE = "$VaultNginx::ROOT/t/e2e";
 our $JSON = JSON::PP->new->utf8->allow_nonref->canonical;
@@ -36,7 +36,6 @@ our $JSON = JSON::PP->new->utf8->allow_nonref->canonical;
 my $profiles = 0;
 
 
-sub versions { return ('2026.9', '2025.10') }
 sub email { return "$_[0]\@example.com" }
 sub password { return "correct horse $_[0]" }
 
@@ -86,10 +85,15 @@ sub nginx_version {
 
 # Node.js
 
-sub node {
-    my ($node) = glob "$HERE/node_modules/node-linux-*/bin/node";
+my $node;
 
-    die "run t/e2e/install first\n" if !$node;
+sub node {
+    return $node if $node;
+
+    system("$HERE/install") == 0 or die "no client to test with\n";
+    ($node) = glob "$HERE/node_modules/node-linux-*/bin/node";
+
+    die "npm has no Node.js for this machine\n" if !$node;
     return $node;
 }
 

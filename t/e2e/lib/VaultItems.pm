@@ -19,7 +19,7 @@ sub item {
     my ($type, $name, %more) = @_;
 
     return {
-        organizationId => undef, collectionIds => undef, folderId => undef,
+        organizationId => undef, folderId => undef,
         type => $type, name => $name, notes => "Notes of $name\nline two",
         favorite => $no, reprompt => 0, fields => [], login => undef,
         secureNote => undef, card => undef, identity => undef,

@@ -1,22 +1,24 @@
-#!/usr/bin/perl
-# Every command of the real bw that touches a personal vault, with the newest
-# version and one a year older, over TLS.  The older one reads what the newer
-# one wrote and the other way round.
+# Every command of the real bw that touches a personal vault.
+#
+#   walk('2026.9', 'alice', 'new');       as that user, registered with the new
+#                                         or the old form of the request
+#   across('2026.9', '2025.10', 'bob');   what one writes the other reads
+#   finish();                             the server's own verdict
+
+package VaultWalk;
 
 use strict;
 use warnings;
 
-use FindBin ();
-use lib "$FindBin::Bin/lib", "$FindBin::Bin/../lib";
-
+use Exporter qw(import);
 use Test::More;
 
-use VaultE2e qw(e2e_server account try_account email password encoded
-                versions);
+use VaultE2e qw(e2e_server account try_account email password encoded);
 use VaultItems qw(login_item note_item card_item identity_item ssh_item
                   differences);
 use VaultNginx ();
-use VaultServer qw(folder_of);
+
+our @EXPORT = qw(walk across finish);
 
 my $UUID = qr/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 my $server = e2e_server();
@@ -71,8 +73,9 @@ sub sign_in {
 
     is($bw->ok('lock'), 'Your vault is locked.', 'it locks');
     delete $bw->{session};
-    is($bw->fails('unlock', 'wrong'), 'Invalid master password.',
-       'a wrong password unlocks nothing');
+    like($bw->fails('unlock', 'wrong'),
+         qr/Invalid master password|decryption operation failed/,
+         'a wrong password unlocks nothing');
     $bw->{session} = $bw->ok('unlock', password($name), '--raw');
 
     my $status = $bw->json('status');
@@ -140,7 +143,7 @@ sub reading {
     is($bw->ok('get', 'uri', $id->{Login}), 'https://example.com/login',
        'address');
     like($bw->ok('get', 'totp', $id->{Login}), qr/^\d{6}$/, 'one-time code');
-    is($bw->ok('get', 'notes', 'Note'), "Notes of Note\nline two", 'notes');
+    is($bw->ok('get', 'notes', $id->{Note}), "Notes of Note\nline two", 'notes');
 
     my @found = (
         [['--search', 'card'], ['Card']],
@@ -157,6 +160,10 @@ sub reading {
 
     is($bw->fails('get', 'item', 'nothing like that'), 'Not found.',
        'what is not there is not found');
+    is_deeply($bw->json('list', $_), [], "no $_ yet")
+        for 'organizations', 'collections';
+    is_deeply($bw->json('send', 'list'), [], 'no Sends yet');
+    is($bw->json('get', 'template', 'item')->{type}, 1, 'a template');
     like($bw->ok('generate', '--length', 40, '-ulns'), qr/^.{40}$/,
          'a password is generated');
     is(split(/-/, $bw->ok('generate', '--passphrase', '--words', 5)), 5,
@@ -280,7 +287,8 @@ sub import_file {
     my @items = map {
         my $login = login_item("Import $_", reprompt => 0);
         delete $login->{login}{fido2Credentials};
-        { %$login, id => sprintf('%08d-0000-4000-9000-' . '0' x 12, $_),
+        delete @$login{grep { !defined $login->{$_} } keys %$login};
+        +{ %$login, id => sprintf('%08d-0000-4000-9000-' . '0' x 12, $_),
           folderId => $_ % 4 ? $folder{'folder ' . $_ % 4} : undef,
           passwordHistory => [{ lastUsedDate => '2026-01-02T03:04:05.000Z',
                                 password => "old $_" }] };
@@ -325,7 +333,7 @@ sub import_export {
         push @wrong, "$want->{name} is in the folder $in"
             if $in ne ($n ? "folder $n" : '');
 
-        local @$want{qw(id folderId)};
+        delete @$want{qw(id folderId)};
         push @wrong, differences($got, $want, $want->{name});
     }
 
@@ -430,12 +438,11 @@ sub walk {
 # What one version writes, the other one reads.
 
 sub across {
-    my ($newer, $older) = @_;
+    my ($newer, $older, $name) = @_;
 
-    account($server, 'alice.two', password('alice.two'), 'register', 'legacy',
-            'argon2');
+    account($server, $name, password($name), 'register', 'legacy', 'argon2');
 
-    my @bw = map { client($_)->login(email('alice.two'), password('alice.two')) }
+    my @bw = map { client($_)->login(email($name), password($name)) }
                  $newer, $older;
     my @want = (login_item('From the newer'), ssh_item('From the older'));
 
@@ -456,12 +463,10 @@ sub across {
 }
 
 
-my ($newer, $older) = versions();
+sub finish {
+    is_deeply([$server->stop], [], 'the server is well');
+    done_testing();
+}
 
-subtest "bw $newer"  => sub { walk($newer, 'alice', 'new') };
-subtest "bw $older"  => sub { walk($older, 'bob', 'old') };
-subtest 'one account, two versions' => sub { across($newer, $older) };
 
-is_deeply([$server->stop], [], 'the server is well');
-
-done_testing();
+1;

@@ -1,0 +1,344 @@
+/*
+ * Directives that need more than one of nginx's own setters.
+ */
+
+#include "module.h"
+
+
+#define SECRET_MAX  16384             /* bytes of a secret in a file */
+
+
+char *
+vault_set_enable(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    vault_loc_conf_t  *lcf = conf;
+    vault_srv_conf_t  *scf;
+
+    if (ngx_conf_set_flag_slot(cf, cmd, conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (lcf->enable) {
+        scf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_vault_module);
+        scf->used = 1;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+vault_set_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    clcf->handler = vault_status_handler;
+
+    return NGX_CONF_OK;
+}
+
+
+/* The value of "env:NAME". */
+static char *
+secret_from_environment(ngx_conf_t *cf, const char *name, ngx_str_t *out)
+{
+    char       *env;
+    ngx_str_t   text;
+
+    env = getenv(name);
+
+    if (env == NULL || *env == '\0') {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "the environment variable \"%s\" is not set",
+                           name);
+        return NGX_CONF_ERROR;
+    }
+
+    text.data = (u_char *) env;
+    text.len = ngx_strlen(env);
+
+    out->len = text.len;
+    out->data = ngx_pstrdup(cf->pool, &text);
+
+    return out->data ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+/* The value of "file:PATH", without the end of its last line. */
+static char *
+secret_from_file(ngx_conf_t *cf, ngx_str_t *path, ngx_str_t *out)
+{
+    ssize_t   n;
+    ngx_fd_t  fd;
+
+    if (ngx_conf_full_name(cf->cycle, path, 1) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    out->data = ngx_palloc(cf->pool, SECRET_MAX);
+    if (out->data == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    fd = ngx_open_file(path->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
+    n = fd == NGX_INVALID_FILE ? -1 : ngx_read_fd(fd, out->data, SECRET_MAX);
+
+    if (n == -1) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           "the file \"%V\" cannot be read", path);
+    }
+
+    if (fd != NGX_INVALID_FILE) {
+        (void) ngx_close_file(fd);
+    }
+
+    if (n == -1) {
+        return NGX_CONF_ERROR;
+    }
+
+    while (n && (out->data[n - 1] == '\n' || out->data[n - 1] == '\r')) {
+        n--;
+    }
+
+    out->len = n;
+
+    return NGX_CONF_OK;
+}
+
+
+/* A value that may be secret: as it stands, or where it is to be found. */
+static char *
+secret_value(ngx_conf_t *cf, const ngx_str_t *value, ngx_str_t *out)
+{
+    ngx_str_t  path;
+
+    if (value->len > 4 && ngx_strncmp(value->data, "env:", 4) == 0) {
+        return secret_from_environment(cf, (char *) value->data + 4, out);
+    }
+
+    if (value->len > 5 && ngx_strncmp(value->data, "file:", 5) == 0) {
+        path.data = value->data + 5;
+        path.len = value->len - 5;
+        return secret_from_file(cf, &path, out);
+    }
+
+    *out = *value;
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+vault_set_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_str_t  *value, *field;
+
+    field = (ngx_str_t *) ((char *) conf + cmd->offset);
+
+    if (field->data) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    return secret_value(cf, &value[1], field);
+}
+
+
+/* A path to a key that is made if missing, or a key given as a secret. */
+char *
+vault_set_jwt_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_str_t         *value;
+    vault_srv_conf_t  *scf = conf;
+
+    if (scf->jwt_key.data || scf->jwt_pem.data) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strncmp(value[1].data, "env:", 4) == 0
+        || ngx_strncmp(value[1].data, "file:", 5) == 0)
+    {
+        return secret_value(cf, &value[1], &scf->jwt_pem);
+    }
+
+    scf->jwt_key = value[1];
+
+    return ngx_conf_full_name(cf->cycle, &scf->jwt_key, 0) == NGX_OK
+           ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+char *
+vault_set_origin(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_str_t         *value, *origin;
+    vault_srv_conf_t  *scf = conf;
+
+    origin = &scf->vault.origin;
+
+    if (origin->data) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    *origin = value[1];
+
+    while (origin->len && origin->data[origin->len - 1] == '/') {
+        origin->len--;
+    }
+
+    if (origin->len <= 8
+        || ngx_strncmp(origin->data, "https://", 8) != 0
+        || ngx_strlchr(origin->data + 8, origin->data + origin->len, '/'))
+    {
+        return "must be like \"https://vault.example.com\": clients refuse "
+               "anything but https, and a path is not supported";
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+vault_set_folder(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_str_t        *path;
+    ngx_file_info_t   fi;
+
+    if (ngx_conf_set_str_slot(cf, cmd, conf) != NGX_CONF_OK) {
+        return "is duplicate";
+    }
+
+    path = (ngx_str_t *) ((char *) conf + cmd->offset);
+
+    if (ngx_conf_full_name(cf->cycle, path, 0) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_file_info(path->data, &fi) == NGX_FILE_ERROR
+        || !ngx_is_dir(&fi))
+    {
+        return "names a folder that is not there: unpack a web vault build "
+               "into it, or leave the directive out";
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+vault_set_domains(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_str_t         *value, *domain;
+    ngx_uint_t         i;
+    vault_srv_conf_t  *scf = conf;
+
+    if (scf->vault.signup_domains != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    scf->vault.signup_domains = ngx_array_create(cf->pool, 4,
+                                                 sizeof(ngx_str_t));
+    if (scf->vault.signup_domains == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (ngx_strlchr(value[i].data, value[i].data + value[i].len, '@')) {
+            return "takes domains such as \"example.com\", without \"@\"";
+        }
+
+        domain = ngx_array_push(scf->vault.signup_domains);
+        if (domain == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        ngx_strlow(value[i].data, value[i].data, value[i].len);
+        *domain = value[i];
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* "account=10/5m": so many failures in so much time. */
+static ngx_int_t
+limit_value(ngx_str_t *value, const char *name, ngx_uint_t *max,
+    time_t *window)
+{
+    size_t      len;
+    u_char     *slash;
+    ngx_int_t   n;
+    ngx_str_t   rest;
+
+    len = ngx_strlen(name);
+
+    if (value->len <= len || ngx_strncmp(value->data, name, len) != 0) {
+        return NGX_DECLINED;
+    }
+
+    rest.data = value->data + len;
+    rest.len = value->len - len;
+
+    slash = ngx_strlchr(rest.data, rest.data + rest.len, '/');
+    if (slash == NULL) {
+        return NGX_ERROR;
+    }
+
+    n = ngx_atoi(rest.data, slash - rest.data);
+    rest.len -= slash + 1 - rest.data;
+    rest.data = slash + 1;
+
+    *window = ngx_parse_time(&rest, 1);
+    *max = n;
+
+    return n > 0 && *window > 0 ? NGX_OK : NGX_ERROR;
+}
+
+
+char *
+vault_set_login_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_int_t          rc;
+    ngx_str_t         *value;
+    ngx_uint_t         i;
+    vault_srv_conf_t  *scf = conf;
+
+    if (scf->login.set) {
+        return "is duplicate";
+    }
+
+    scf->login.set = 1;
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
+        scf->login.off = 1;
+        return NGX_CONF_OK;
+    }
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        rc = limit_value(&value[i], "account=", &scf->login.account,
+                               &scf->login.account_window);
+
+        if (rc == NGX_DECLINED) {
+            rc = limit_value(&value[i], "address=",
+                                   &scf->login.address,
+                                   &scf->login.address_window);
+        }
+
+        if (rc != NGX_OK) {
+            return "takes \"off\", or \"account=10/5m\" and \"address=50/5m\" "
+                   "(failures/time)";
+        }
+    }
+
+    return NGX_CONF_OK;
+}

@@ -1,0 +1,93 @@
+/*
+ * module - what the root file's table of directives refers to.
+ *
+ * Why:    the root file stays a table of contents: directives, module, hooks.
+ * Owns:   the configuration of a server lives in nginx's cycle pool.
+ * Fails:  as nginx wants it: a text or NGX_CONF_ERROR after having logged what
+ *         is wrong, so that `nginx -t` names the mistake.
+ * Waits:  never; runs while the configuration is read, or on the main stack.
+ */
+
+#ifndef VAULT_MODULE_MODULE_H
+#define VAULT_MODULE_MODULE_H
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "../run/conf.h"
+
+
+typedef struct {
+    ngx_array_t       vaults;         /* of vault_srv_conf_t *, in use */
+    vault_aws_t      *aws;            /* credentials, for all of them */
+    ngx_uint_t        requests;
+} vault_main_conf_t;
+
+typedef struct {
+    ngx_uint_t        account;        /* failures of one account */
+    time_t            account_window;
+    ngx_uint_t        address;        /* and from one address */
+    time_t            address_window;
+    unsigned          set:1;
+    unsigned          off:1;
+} vault_login_t;
+
+typedef struct {
+    vault_conf_t      vault;          /* what the layers below see */
+
+    ngx_str_t         database;
+    ngx_uint_t        connections;
+    ngx_msec_t        timeout;
+    ngx_flag_t        strict;
+    ngx_str_t         jwt_key;        /* a path, made if missing */
+    ngx_str_t         jwt_pem;        /* or the key itself */
+    size_t            sync_cache;
+    vault_login_t     login;
+
+    unsigned          used:1;         /* some location says "vault on" */
+} vault_srv_conf_t;
+
+typedef struct {
+    ngx_flag_t        enable;
+} vault_loc_conf_t;
+
+
+extern ngx_module_t  ngx_http_vault_module;
+
+
+/* settings.c: nginx's life of a configuration. */
+
+void *vault_create_main_conf(ngx_conf_t *cf);
+void *vault_create_srv_conf(ngx_conf_t *cf);
+char *vault_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child);
+void *vault_create_loc_conf(ngx_conf_t *cf);
+char *vault_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child);
+
+
+/* directives.c: one function a kind of value. */
+
+char *vault_set_enable(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *vault_set_secret(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *vault_set_jwt_key(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *vault_set_origin(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *vault_set_folder(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *vault_set_domains(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *vault_set_login_limit(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *vault_set_status(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+
+/* handlers.c: of "vault on" and "vault_status". */
+
+ngx_int_t vault_handler(ngx_http_request_t *r);
+ngx_int_t vault_status_handler(ngx_http_request_t *r);
+
+
+#endif

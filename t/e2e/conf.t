@@ -1,0 +1,201 @@
+#!/usr/bin/perl
+# The example configurations pass nginx -t, and the README's table of
+# directives is the module's.
+
+use strict;
+use warnings;
+
+use FindBin ();
+use lib "$FindBin::Bin/../lib";
+
+use Test::More;
+
+use VaultNginx ();
+use VaultServer qw(folder_of);
+
+my $ROOT = $VaultNginx::ROOT;
+my $dir = folder_of();
+
+
+# The example, moved from the paths of a real machine below this test's folder.
+
+sub moved {
+    my ($text) = @_;
+    my ($module) = VaultNginx::modules();
+
+    $text =~ s{^load_module .*;}{load_module $module;}m;
+    $text =~ s{^user .*;}{}m if $> != 0;
+    $text =~ s{/etc/ssl/vault/fullchain\.pem}{$dir/tls/server.pem}g;
+    $text =~ s{/etc/ssl/vault/privkey\.pem}{$dir/tls/server.key}g;
+    $text =~ s{/var/log/nginx|/var/lib/vault|/run/}{$dir/}g;
+
+    $text =~ s/^ +listen \[::\].*;\n//mg if !-s '/proc/net/if_inet6';
+
+    # They need a privilege to bind, or are taken by somebody.
+    my ($https, $http) = map { VaultNginx::free_port() } 1, 2;
+    $text =~ s/(listen (?:\[::\]:)?)443\b/$1$https/g;
+    $text =~ s/(listen (?:\[::\]:)?)80\b/$1$http/g;
+
+    # The default lies in /var/lib/vault, which a test machine lacks.
+    $text =~ s{^( +)server_name .*;\n}{$&$1vault_database sqlite:$dir/v.db;\n}m
+        if $text !~ /^ *vault_database/m;
+
+    $text .= "\nerror_log $dir/error.log;\n" if $text !~ /^error_log/m;
+    $text .= "pid $dir/nginx.pid;\n" if $text !~ /^pid/m;
+    $text =~ s/^http \{\n/http {\n    client_body_temp_path $dir\/body;\n/m;
+
+    return $text;
+}
+
+
+sub nginx_test {
+    my ($text) = @_;
+
+    VaultNginx::write_file("$dir/nginx.conf", moved($text));
+    return `nginx -t -p '$dir' -c '$dir/nginx.conf' -e stderr 2>&1`;
+}
+
+
+sub read_conf {
+    my ($name) = @_;
+
+    my $text = VaultNginx::read_file("$ROOT/conf/$name");
+    ok($text =~ /\bvault on;/, "conf/$name has a vault");
+    return $text;
+}
+
+
+sub examples {
+    my $tls = "$dir/tls";
+
+    is(system("$ROOT/conf/tls '$tls' > /dev/null"), 0, 'a certificate');
+    chmod 0777, $dir;
+
+    like(nginx_test(read_conf($_)), qr/test is successful/,
+         "nginx takes conf/$_") for 'minimal.conf', 'single.conf';
+
+    # Also what its comments offer: each "#directive …;" in turn.
+    my $text = read_conf('single.conf');
+    my @offers = $text =~ /^ +#((?:vault|real|set)\S* .*;)$/mg;
+    cmp_ok(@offers, '>', 4, 'conf/single.conf has offers in comments');
+
+    mkdir "$dir/web";
+    VaultNginx::write_file("$dir/database", "postgresql://vault\@[::1]/vault\n");
+
+    for my $offer (@offers) {
+        my ($name) = $offer =~ /^(\S+)/;
+        my $changed = $text;
+
+        $changed =~ s/^ +\Q$name\E .*;\n//mg;
+        $changed =~ s/^ +#\Q$offer\E$/        $offer/m;
+        $changed =~ s{file:/etc/vault/database}{file:$dir/database};
+        $changed =~ s{/usr/share/vault/web}{$dir/web};
+        like(nginx_test($changed), qr/test is successful/, $offer);
+    }
+}
+
+
+# name => context, from the command table of the module
+
+sub commands {
+    my $text = VaultNginx::read_file("$ROOT/ngx_http_vault_module.c");
+    my %place = (MAIN => 'http', SRV => 'server', LOC => 'location');
+    my %command;
+
+    my ($table) = $text =~ /ngx_command_t\s+\w+\[\] = \{(.*?)^\};/ms;
+    my ($srv) = $text =~ /#define VAULT_SRV\s+(.*)/;
+
+    $table =~ s/vault_srv\("(\w+)"/{ ngx_string("$1"), $srv,/g;
+
+    while ($table =~ /\{ ngx_string\("(\w+)"\),\s*([\w|]+)/g) {
+        my ($name, $flags) = ($1, $2);
+        $command{$name} = join ', ', map { $place{$_} }
+                                     $flags =~ /NGX_HTTP_(MAIN|SRV|LOC)_CONF/g;
+    }
+
+    return \%command;
+}
+
+
+sub documented {
+    my $text = VaultNginx::read_file("$ROOT/README.md");
+    my ($table) = $text =~ /^## Directives\n(.*?)^(?:##|\*)/ms;
+    my %row;
+
+    for my $line (grep { /^\| `/ } split /\n/, $table) {
+        my @cell = split /\s*(?<!\\)\|\s*/, $line;
+        my ($name) = $cell[1] =~ /^`(\w+)/;
+        $row{$name} = { default => $cell[2], context => $cell[3],
+                        meaning => $cell[4] };
+    }
+
+    return \%row;
+}
+
+
+# "`5s`" against the number that the module merges in
+
+sub value_of {
+    my ($text) = @_;
+
+    my %unit = (s => 1, m => 60, h => 3600, d => 86400);
+    return $1 * $unit{$2} if $text =~ /^`(\d+)([smhd])`$/;
+    return $1 if $text =~ /^`(\d+)`$/;
+    return { on => 1, off => 0 }->{$1} if $text =~ /^`(on|off)`$/;
+    return $1 if $text =~ /^`(\D.*)`$/;
+    return undef;
+}
+
+
+sub module_defaults {
+    my $text = VaultNginx::read_file("$ROOT/ngx_http_vault_module.c");
+    my (%member, %default);
+
+    $member{$2} = $1
+        while $text =~ /vault_srv\("(\w+)",[^()]*?([\w.]+),\s*[^,]*\),/g;
+
+    while ($text =~ /ngx_conf_merge_(\w+)_value\(conf->([\w.]+),\s*
+                     prev->[\w.]+,\s*([^;]+)\);/xg)
+    {
+        my ($kind, $name, $value) = ($1, $member{$2}, $3);
+
+        next if !defined $name || $value !~ /^"(.+)"$|^([\d\s*]+)$/;
+        $value = defined $1 ? $1 : eval $2;
+        $default{$name} = $kind eq 'msec' ? $value / 1000 : $value;
+    }
+
+    return \%default;
+}
+
+
+sub directives {
+    my ($commands, $documented) = (commands(), documented());
+
+    cmp_ok(keys %$commands, '>', 15, 'the command table was read');
+    is_deeply([sort keys %$documented], [sort keys %$commands],
+              'the README names every directive and no other');
+
+    for my $name (sort keys %$documented) {
+        my $row = $documented->{$name};
+
+        is($row->{context}, $commands->{$name}, "context of $name");
+        like($row->{meaning}, qr/^[A-Z`].{10,}/, "meaning of $name");
+    }
+
+    my $defaults = module_defaults();
+    cmp_ok(keys %$defaults, '>', 5, 'defaults were read');
+
+    for my $name (sort keys %$defaults) {
+        my $value = value_of($documented->{$name}{default});
+
+        # 32m is a size there, and minutes to value_of()
+        $value = $value / 60 * 1024 * 1024 if $name eq 'vault_sync_cache';
+        is($value, $defaults->{$name}, "default of $name");
+    }
+}
+
+
+subtest 'example configurations' => \&examples;
+subtest 'table of directives' => \&directives;
+
+done_testing();
