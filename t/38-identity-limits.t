@@ -175,6 +175,57 @@ is_deeply(try_wrong($server, 'alice@example.com', 30), { wrong => 30 },
 ends($server);
 
 
+# Registration, which costs as much as a login, is for anybody
+
+sub try_register {
+    my ($server, $n, $address) = @_;
+
+    my %count;
+
+    for (1 .. $n) {
+        my $answer = call($server, 'POST', '/identity/accounts/register',
+            headers => ["X-Real-IP: $address"],
+            json => { email => 'alice@example.com', name => 'x', kdf => 0,
+                      kdfIterations => 600000, key => enc('key'),
+                      masterPasswordHash => b64('hash'),
+                      keys => { publicKey => public_key('alice'),
+                                encryptedPrivateKey => enc('private') } });
+        $count{$answer->{status}}++;
+    }
+
+    return \%count;
+}
+
+
+sub try_verify {
+    my ($server, $n, $address) = @_;
+
+    my %count;
+
+    $count{call($server, 'POST',
+                '/identity/accounts/register/send-verification-email',
+                headers => ["X-Real-IP: $address"],
+                json => { email => 'new@example.com' })->{status}}++
+        for 1 .. $n;
+
+    return \%count;
+}
+
+
+$server = limited('register', 'account=5/10m address=50/10m',
+                  server => $REAL_IP);
+
+is_deeply(try_register($server, 103, '192.0.2.1'), { 400 => 100, 429 => 3 },
+          'registrations of an address are counted, also in vain');
+is_deeply(try_verify($server, 203, '192.0.2.1'), { 200 => 200, 429 => 3 },
+          'so are the proofs of an e-mail address');
+is_deeply(try_register($server, 1, '192.0.2.2'), { 400 => 1 },
+          'another address goes on');
+is(try_right($server, 'alice', '192.0.2.1'), 'in',
+   'logins are counted by themselves');
+ends($server);
+
+
 $server = limited('secret', 'account=5/10m address=50/10m');
 my $prefix = 'a-long-mail-address-that-is-easy-to-find';
 try_wrong($server, "$prefix\@example.com", 7);

@@ -150,6 +150,7 @@ devices_known(vault_request_t *vr)
     identifier = vault_header(vr, "X-Device-Identifier");
 
     if (identifier.len == 0 || identifier.len > 128
+        || vault_utf8_check(&identifier) != NGX_OK
         || header.len > 512
         || vault_unbase64url(vr->pool, &header, &text) != NGX_OK
         || vault_json_text(vr->pool, &text, &field, &email, &err) != NGX_OK)

@@ -7,6 +7,7 @@
 #include "../crypto/jwt.h"
 #include "../model/id.h"
 #include "../rules/keys.h"
+#include "../rules/limits.h"
 #include "../rules/master.h"
 #include "../rules/profile.h"
 #include "../rules/token.h"
@@ -38,6 +39,19 @@ const vault_route_t  vault_identity_routes[] = {
       identity_finish,   VAULT_ANYONE },
     VAULT_ROUTE_END
 };
+
+
+/*
+ * Anybody may ask for these, and each costs a hash on the CPU's thread or a
+ * signature on the event loop: so many are free at once from an address, and
+ * as many an hour.
+ */
+
+static const vault_limit_t  register_limit =
+    { "registration", 0, 0, 100, 3600 };
+
+static const vault_limit_t  verify_limit =
+    { "registration mail", 0, 0, 200, 3600 };
 
 
 typedef struct {
@@ -227,6 +241,19 @@ register_require_open(vault_request_t *vr, const ngx_str_t *email)
 }
 
 
+/* Those that succeed count too: nobody calls vault_limit_passed(). */
+
+static void
+register_require_may(vault_request_t *vr, const vault_limit_t *limit,
+    const ngx_str_t *email)
+{
+    if (vault_limit_blocked(vr, limit, email)) {
+        vault_fail(vr, NGX_HTTP_TOO_MANY_REQUESTS,
+                   "Too many registrations. Try again later.");
+    }
+}
+
+
 static vault_claims_t *
 register_require_token(vault_request_t *vr, register_form_t *form)
 {
@@ -258,6 +285,7 @@ register_account(vault_request_t *vr, register_form_t *form)
     vault_master_read(vr, &form->master);
     vault_master_require_kdf(vr, &form->master);
     vault_keys_read(vr, form->keys, form->account_keys, &keys);
+    register_require_may(vr, &register_limit, &form->email);
 
     ngx_memzero(&user, sizeof(vault_user_t));
 
@@ -321,6 +349,7 @@ identity_verify(vault_request_t *vr)
 
     vault_json_read(vr, &verify_form, &form);
     register_require_open(vr, &form.email);
+    register_require_may(vr, &verify_limit, &form.email);
 
     vault_claims_init(&claims);
     ngx_str_set(&claims.issuer, VAULT_ISSUER_REGISTER);

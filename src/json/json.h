@@ -214,6 +214,7 @@ u_char *vault_date_format(u_char *out, int64_t ms);  /* the end; no NUL */
 ngx_int_t vault_enc_check(const ngx_str_t *text);
 ngx_int_t vault_uuid_check(const ngx_str_t *text);
 ngx_int_t vault_email_check(const ngx_str_t *text);
+ngx_int_t vault_utf8_check(const ngx_str_t *text);   /* and no NUL */
 
 
 #endif

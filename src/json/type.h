@@ -170,8 +170,5 @@ void vault_writer_rewind(vault_writer_t *w);
 /* The number of bytes that a base64 text means; NGX_ERROR if it is none. */
 ssize_t vault_base64_size(const u_char *text, size_t len);
 
-/* UTF-8 without NUL: NGX_OK or NGX_DECLINED. */
-ngx_int_t vault_utf8_check(const ngx_str_t *text);
-
 
 #endif

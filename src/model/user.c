@@ -206,9 +206,10 @@ vault_user_set_key_id(vault_request_t *vr, const vault_user_t *user)
     return vault_db_run(vr,
                "UPDATE users"
                " SET user_key_id = $1, " VAULT_USER_REVISE("$2")
-               " WHERE id = $3 AND user_key_id IS NULL",
+               " WHERE id = $3 AND user_key_id IS NULL"
+               " AND security_stamp = $4",
                vault_db_args(S(&user->user_key_id), I(vault_now()),
-                             S(&user->id))) == 1;
+                             S(&user->id), S(&user->security_stamp))) == 1;
 }
 
 

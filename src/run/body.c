@@ -101,6 +101,16 @@ vault_body(vault_request_t *vr)
         return body;
     }
 
+    for (size = 0, cl = rb->bufs; cl; cl = cl->next) {
+        size += ngx_buf_size(cl->buf);
+    }
+
+    /* a chunked body did not announce its size: none is read for nothing */
+    if (size > (vr->route->body ? vr->route->body : VAULT_BODY_DEFAULT)) {
+        vault_fail(vr, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
+                   "The request body is too large.");
+    }
+
     if (rb->temp_file) {
         body = body_from_file(vr, rb);
 
@@ -110,11 +120,6 @@ vault_body(vault_request_t *vr)
         body.len = b->last - b->pos;
 
     } else {
-
-        for (size = 0, cl = rb->bufs; cl; cl = cl->next) {
-            size += ngx_buf_size(cl->buf);
-        }
-
         body.data = vault_alloc(vr, size);
         body.len = size;
 
@@ -123,15 +128,6 @@ vault_body(vault_request_t *vr)
                 p = ngx_cpymem(p, cl->buf->pos, ngx_buf_size(cl->buf));
             }
         }
-    }
-
-    /* a chunked body did not announce its size */
-
-    size = vr->route->body ? vr->route->body : VAULT_BODY_DEFAULT;
-
-    if (body.len > size) {
-        vault_fail(vr, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
-                   "The request body is too large.");
     }
 
     return body;

@@ -311,6 +311,7 @@ driver_finish(vault_request_t *vr)
     vr->co = NULL;
 
     driver_run_defers(vr);
+    vault_body_wipe(r);
 
     if (run->gone) {
 
@@ -326,8 +327,6 @@ driver_finish(vault_request_t *vr)
 
         return;
     }
-
-    vault_body_wipe(r);
 
     if (vr->reply.status == 0) {
         vr->reply.status = NGX_HTTP_OK;

@@ -44,7 +44,7 @@ typedef enum {
 
 /*
  * pattern: segments between slashes; "{uuid}" takes a UUID, "{id}" 1 to 128
- * characters other than a slash.  A literal segment wins over {uuid}, and
+ * bytes of UTF-8 other than a slash.  A literal segment wins over {uuid}, and
  * {uuid} over {id}; a trailing slash of the request is ignored.
  */
 struct vault_route_s {

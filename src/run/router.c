@@ -278,7 +278,11 @@ router_match(router_node_t *node, router_path_t *path, ngx_uint_t i,
         }
     }
 
-    if (end == NULL && node->id && text->len <= 128) {
+    /* what is no text is no name either: a database may refuse it */
+
+    if (end == NULL && node->id && text->len <= 128
+        && vault_utf8_check(text) == NGX_OK)
+    {
         end = router_match(node->id, path, i + 1, arg + 1);
 
         if (end) {

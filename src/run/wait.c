@@ -188,6 +188,11 @@ wait_late(ngx_event_t *ev)
         return;
     }
 
+    if (vault_run(vr)->wake.posted) {
+        ngx_add_timer(ev, 1);         /* the next await ends at once */
+        return;
+    }
+
     wait_cut(vr, RUN_LATE);
 }
 

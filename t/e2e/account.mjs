@@ -4,6 +4,7 @@
 //   account.mjs URL EMAIL PASSWORD api-key
 //   account.mjs URL EMAIL PASSWORD password NEW [new|old]
 //   account.mjs URL EMAIL PASSWORD kdf pbkdf2|argon2
+//   account.mjs URL EMAIL PASSWORD rotate
 //   account.mjs URL EMAIL PASSWORD call METHOD PATH [JSON]
 //   account.mjs URL EMAIL PASSWORD anonymous METHOD PATH [JSON]
 //   account.mjs URL EMAIL PASSWORD names          of all items, decrypted
@@ -30,6 +31,10 @@ const verbs = {
 
     async kdf([name]) {
         return client.changeKdf(password, kdf(name));
+    },
+
+    async rotate() {
+        return client.rotate(password);
     },
 
     async call([method, path, body]) {

@@ -230,6 +230,64 @@ export class Client {
     }
 
 
+    // A new user key: the whole vault encrypted anew, in one request.
+    async rotate(password) {
+        const sync = await this.get('/api/sync?excludeDomains=true');
+        const { publicKey, wrappedPrivateKey } =
+            sync.profile.accountKeys.publicKeyEncryptionKeyPair;
+        const old = this.userKey;
+        const fresh = c.newUserKey();
+        const again = text => c.seal(c.open(text, old), fresh);
+
+        // An item with a key of its own is encrypted by that.
+        const reseal = value =>
+            typeof value === 'string' && value.startsWith('2.') ? again(value)
+                : Array.isArray(value) ? value.map(reseal)
+                    : value && typeof value === 'object'
+                        ? Object.fromEntries(Object.entries(value).map(
+                            ([name, v]) => [name, reseal(v)]))
+                        : value;
+        const cipher = ({ encryptedByKeyId, ...item }) => item.key
+            ? { ...item, key: again(item.key) } : reseal(item);
+
+        this.userKey = fresh;
+        const s = this.secrets(password, this.kdf, fresh);
+        const privateKey = again(wrappedPrivateKey);
+
+        await this.post(
+            '/api/accounts/key-management/rotate-user-account-keys', {
+                oldMasterKeyAuthenticationHash: this.hash,
+                accountKeys: {
+                    userKeyEncryptedAccountPrivateKey: privateKey,
+                    accountPublicKey: publicKey,
+                },
+                accountUnlockData: {
+                    masterPasswordUnlockData: {
+                        email: this.email,
+                        kdfType: this.kdf.kdfType,
+                        kdfIterations: this.kdf.iterations,
+                        kdfMemory: this.kdf.memory ?? null,
+                        kdfParallelism: this.kdf.parallelism ?? null,
+                        masterKeyAuthenticationHash: s.hash,
+                        masterKeyEncryptedUserKey: s.wrapped,
+                        masterPasswordHint: null,
+                    },
+                    emergencyAccessUnlockData: [],
+                    organizationAccountRecoveryUnlockData: [],
+                    passkeyUnlockData: [],
+                    deviceKeyUnlockData: [],
+                },
+                accountData: {
+                    ciphers: sync.ciphers.map(cipher),
+                    folders: sync.folders.map(
+                        ({ id, name }) => ({ id, name: again(name) })),
+                    sends: [],
+                },
+            });
+        delete this.token;
+    }
+
+
     seal(text) {
         return c.seal(Buffer.from(text, 'utf8'), this.userKey);
     }

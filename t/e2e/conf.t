@@ -148,7 +148,8 @@ sub value_of {
 
 
 sub module_defaults {
-    my $text = VaultNginx::read_file("$ROOT/ngx_http_vault_module.c");
+    my $text = join '', map { VaultNginx::read_file($_) }
+                   "$ROOT/ngx_http_vault_module.c", glob "$ROOT/src/module/*.c";
     my (%member, %default);
 
     $member{$2} = $1

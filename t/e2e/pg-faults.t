@@ -148,6 +148,7 @@ sub write_folders {
     my (%may, %count);
 
     local $SIG{TERM} = sub { $stop = 1 };
+    my $parent = getppid;
 
     my $try = sub {
         my ($method, $path, $name) = @_;
@@ -165,7 +166,7 @@ sub write_folders {
         return $status == 200 ? $answer : undef;
     };
 
-    for (my $i = 0; !$stop; $i++) {
+    for (my $i = 0; !$stop && getppid == $parent; $i++) {
         my $answer = $try->('POST', '/api/folders', "writer $n, $i")
             or next;
         my $id = $answer->{json}{id};

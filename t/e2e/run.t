@@ -190,7 +190,7 @@ sub obstacles {
     refused('a folder that cannot be made',
             qr{cannot make /proc/vault: .*make run DATA=},
             env => { DATA => '/proc/vault' });
-    refused('no module', qr{cannot open shared object file.*make build},
+    refused('no module', qr{cannot open shared object file.*: make clean build$},
             env => { MODULE => "$base/nothing.so" });
 
     VaultNginx::write_file("$data/local.conf", "vault_kdf_rounds many;\n");

@@ -485,6 +485,23 @@ check_limits(void)
     p = ngx_cpymem(p, "]}", 2);
     text.len = p - text.data;
     CHECK(vault_json_parse(pool, &text, &all_shape, &all, &err) == NGX_OK);
+
+    /* values: 100,000 of any size, more only if they have content */
+
+    p = ngx_sprintf(text.data, "{\"needed\":\"x\",\"a\":[1");
+
+    for (i = 0; i < n - 1; i++) {
+        p = ngx_cpymem(p, ",1", 2);
+    }
+
+    text.len = ngx_cpymem(p, "]}", 2) - text.data;
+    CHECK(vault_json_parse(pool, &text, &all_shape, &all, &err) == NGX_OK);
+
+    p = ngx_cpymem(p, ",1,1,1]}", 8);
+    text.len = p - text.data;
+    CHECK(vault_json_parse(pool, &text, &all_shape, &all, &err)
+          == NGX_DECLINED);
+    CHECK_STR(&err.text, "has too many values");
 }
 
 

@@ -108,6 +108,9 @@ main(void)
     FINDS(NGX_HTTP_GET, "/api/devices/identifier/x/of/" UUID,
           "/api/devices/identifier/{id}/of/{uuid}");
 
+    FINDS(NGX_HTTP_GET, "/api/devices/\xc3\xa4", "/api/devices/{id}");
+    FINDS(NGX_HTTP_GET, "/api/devices/\xff", "404");
+
     CHECK(router(pool, same) == NULL);
     CHECK(router(pool, wrong) == NULL);
 

@@ -372,6 +372,15 @@ sub api_key {
 }
 
 
+sub log_in_again {
+    my ($bw, $name, $password) = @_;
+
+    $bw->run('logout');
+    delete $bw->{session};
+    $bw->login(email($name), $password);
+}
+
+
 # A changed password ends all sessions; the new one opens the same vault.
 
 sub new_password {
@@ -394,12 +403,43 @@ sub new_password {
               'the new password opens the vault');
 
     account($server, $name, $changed, 'kdf', 'argon2');
-    $bw->run('logout');
-    delete $bw->{session};
-    $bw->login(email($name), $changed);
+    log_in_again($bw, $name, $changed);
     is_deeply(names($bw->json('list', 'items')), $names,
               'Argon2id opens the vault');
     is($bw->ok('sync'), 'Syncing complete.', 'and syncs');
+
+    return $changed;
+}
+
+
+# New keys: every item is stored anew, and says the same as before.
+
+sub new_keys {
+    my ($bw, $name, $password) = @_;
+
+    my %before = map { $_->{id} => $_ } @{$bw->json('list', 'items')};
+    my $folders = names($bw->json('list', 'folders'));
+
+    account($server, $name, $password, 'rotate');
+    log_in_again($bw, $name, $password);
+
+    my @items = @{$bw->json('list', 'items')};
+    is(@items, keys %before, 'all items open with the new key');
+    is_deeply([map { stable($_) } @items],
+              [map { stable($before{$_->{id}}) } @items], 'unchanged');
+    is_deeply(names($bw->json('list', 'folders')), $folders, 'and folders');
+
+    my $made = $bw->json('create', 'item', encoded(note_item('New')));
+    like($made->{id}, $UUID, 'and new ones can be made');
+}
+
+
+sub stable {
+    my ($item) = @_;
+
+    my %copy = %$item;
+    delete @copy{qw(revisionDate key)};
+    return \%copy;
 }
 
 
@@ -431,7 +471,9 @@ sub walk {
 
     is($other->ok('logout'), 'You have logged out.', 'it logs out');
     is($other->json('status')->{status}, 'unauthenticated', 'it is gone');
-    new_password($bw, $name, $form);
+
+    my $password = new_password($bw, $name, $form);
+    new_keys($bw, $name, $password);
 }
 
 
