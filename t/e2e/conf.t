@@ -80,7 +80,8 @@ sub examples {
     cmp_ok(@offers, '>', 4, 'conf/single.conf has offers in comments');
 
     mkdir "$dir/web";
-    VaultNginx::write_file("$dir/database", "postgresql://vault\@[::1]/vault\n");
+    VaultNginx::write_file("$dir/database",
+                           "postgresql://vault\@[::1]/vault\n");
 
     for my $offer (@offers) {
         my ($name) = $offer =~ /^(\S+)/;

@@ -111,7 +111,8 @@ sub leaving {
               'a request that came by half did nothing');
     cmp_ok(@{$result->{names}}, '<=', 80, 'nothing was done twice');
 
-    VaultTest::stops_clean($server->{plain}, 'nothing of the others is left behind');
+    VaultTest::stops_clean($server->{plain},
+                           'nothing of the others is left behind');
     is(VaultHttp::request($server->{plain}, 'GET', '/alive')->{status}, 200,
        'the server is alive');
 }

@@ -162,7 +162,8 @@ sub second_start {
 sub renewal {
     my $ca = VaultNginx::read_file("$data/tls/ca.pem");
 
-    system("cd $data/tls && openssl req -new -key server.key -subj /CN=localhost"
+    system("cd $data/tls"
+           . ' && openssl req -new -key server.key -subj /CN=localhost'
            . ' | openssl x509 -req -CA ca.pem -CAkey ca.key -days 20'
            . ' -set_serial 1 -out server.pem > /dev/null 2>&1');
 
@@ -190,20 +191,21 @@ sub obstacles {
     refused('a folder that cannot be made',
             qr{cannot make /proc/vault: .*make run DATA=},
             env => { DATA => '/proc/vault' });
-    refused('no module', qr{cannot open shared object file.*: make clean build$},
+    refused('no module',
+            qr{cannot open shared object file.*: make clean build$},
             env => { MODULE => "$base/nothing.so" });
 
     VaultNginx::write_file("$data/local.conf", "vault_kdf_rounds many;\n");
-    refused('a broken configuration',
-            qr{"vault_kdf_rounds" .*\Q$data\E/local\.conf:1; correct that line});
+    refused('a broken configuration', qr{"vault_kdf_rounds"\ .*
+            \Q$data\E/local\.conf:1;\ correct\ that\ line}x);
 
     VaultNginx::write_file("$data/local.conf", "no_such_directive;\n");
     refused('an unknown directive',
             qr{unknown directive "no_such_directive" in .*local\.conf:1;});
     unlink "$data/local.conf";
 
-    refused('a database in a folder that is not there',
-            qr{\Q$base\E/none}, env => { DATABASE => "sqlite:$base/none/v.db" });
+    refused('a database in a folder that is not there', qr{\Q$base\E/none},
+            env => { DATABASE => "sqlite:$base/none/v.db" });
 }
 
 
@@ -240,8 +242,8 @@ sub unprivileged {
             as => $uid);
     refused('a privileged port', qr{ports below 1024 need root: make run PORT=},
             as => $uid, env => { DATA => "$home/data", PORT => 81 })
-        if VaultNginx::read_file('/proc/sys/net/ipv4/ip_unprivileged_port_start')
-           > 81;
+        if VaultNginx::read_file('/proc/sys/net/ipv4/'
+                                 . 'ip_unprivileged_port_start') > 81;
 
     runs_as($uid, "$home/data", as => $uid);
 
