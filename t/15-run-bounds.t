@@ -141,12 +141,12 @@ SKIP: {
     await('SELECT count(*) FROM pg_locks WHERE NOT granted'
           . " AND relation = 'users'::regclass");
 
-    # the answer of the database and the deadline come at the same moment
-    kill 'STOP', $worker;
+    # the answer of the database and the deadline come while the loop stands
+    my $stall = VaultHttp::open_socket($server->port) or die "connect: $!";
+    syswrite $stall, VaultHttp::message('GET', "/api/debug/stall/$deadline");
+    sleep 0.2;
     print $lock "ROLLBACK;\n";
     close $lock;
-    sleep $deadline / 1000;
-    kill 'CONT', $worker;
 
     my ($answer) = VaultHttp::exchange($server->port, [], socket => $sock,
                                        timeout => 12 * $VaultNginx::SLOW);

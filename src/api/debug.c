@@ -10,6 +10,7 @@
 #if (VAULT_DEBUG)
 
 static void debug_timer(vault_request_t *vr);
+static void debug_stall(vault_request_t *vr);
 static void debug_thread(vault_request_t *vr);
 static void debug_transaction(vault_request_t *vr);
 static void debug_fail(vault_request_t *vr);
@@ -18,6 +19,7 @@ static void debug_body(vault_request_t *vr);
 
 const vault_route_t  vault_debug_routes[] = {
     { GET,  "/api/debug/timer/{id}",       debug_timer,       VAULT_ANYONE },
+    { GET,  "/api/debug/stall/{id}",       debug_stall,       VAULT_ANYONE },
     { GET,  "/api/debug/thread/{id}",      debug_thread,      VAULT_ANYONE },
     { GET,  "/api/debug/transaction/{id}", debug_transaction, VAULT_ANYONE },
     { GET,  "/api/debug/fail/{id}",        debug_fail,        VAULT_ANYONE },
@@ -56,6 +58,16 @@ debug_block(void *data, ngx_log_t *log)
     ngx_msec_t  *ms = data;
 
     ngx_msleep(*ms);
+}
+
+
+/* Holds up the event loop, as nothing real may. */
+
+static void
+debug_stall(vault_request_t *vr)
+{
+    ngx_msleep(debug_ms(vr));
+    vault_reply_empty(vr, NGX_HTTP_OK);
 }
 
 
