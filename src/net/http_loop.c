@@ -4,7 +4,10 @@
  * read all that there was.
  */
 
+#include <ngx_config.h>
+#include <ngx_core.h>
 #include <ngx_event.h>
+
 #include <openssl/err.h>
 
 #include "http.h"
