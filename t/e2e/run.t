@@ -192,7 +192,7 @@ sub obstacles {
             qr{cannot make /proc/vault: .*make run DATA=},
             env => { DATA => '/proc/vault' });
     refused('no module',
-            qr{cannot open shared object file.*: make clean build$},
+            qr{cannot open shared object file.*: make clean && make build$},
             env => { MODULE => "$base/nothing.so" });
 
     VaultNginx::write_file("$data/local.conf", "vault_kdf_rounds many;\n");
