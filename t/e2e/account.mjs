@@ -9,7 +9,7 @@
 //   account.mjs URL EMAIL PASSWORD anonymous METHOD PATH [JSON]
 //   account.mjs URL EMAIL PASSWORD names          of all items, decrypted
 //
-// The result is JSON on stdout; a refusal is {"status":…,"body":…} and exit 1.
+// The result is JSON on stdout; a refusal {"status":…,"body":…}, exit 1.
 
 import { Client, Refused } from './client.mjs';
 import { ARGON2, PBKDF2 } from './crypto.mjs';

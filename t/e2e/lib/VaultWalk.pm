@@ -143,7 +143,8 @@ sub reading {
     is($bw->ok('get', 'uri', $id->{Login}), 'https://example.com/login',
        'address');
     like($bw->ok('get', 'totp', $id->{Login}), qr/^\d{6}$/, 'one-time code');
-    is($bw->ok('get', 'notes', $id->{Note}), "Notes of Note\nline two", 'notes');
+    is($bw->ok('get', 'notes', $id->{Note}), "Notes of Note\nline two",
+       'notes');
 
     my @found = (
         [['--search', 'card'], ['Card']],
@@ -282,8 +283,9 @@ sub archive {
 sub import_file {
     my ($bw) = @_;
 
-    my %folder = map { ("folder $_" => sprintf '%08d-0000-4000-8000-' . '0' x 12,
-                        $_) } 1 .. 3;
+    my %folder = map {
+        ("folder $_" => sprintf '%08d-0000-4000-8000-' . '0' x 12, $_)
+    } 1 .. 3;
     my @items = map {
         my $login = login_item("Import $_", reprompt => 0);
         delete $login->{login}{fido2Credentials};
