@@ -117,6 +117,30 @@ SKIP: {
 }
 
 
+# Hashes that nobody waits for any more do not hold up the end
+
+user('alice');
+$server = vault_server(name => 'end',
+                       vault => "vault_kdf_rounds 600000;\n"
+                                . 'vault_login_limit off;');
+
+my @logins = map {
+    my $body = form(grant_type => 'password', scope => 'api', client_id => 'x',
+                    username => "nobody$_\@example.com", password => 'x',
+                    deviceType => 8, deviceIdentifier => 'x');
+    my $sock = VaultHttp::open_socket($server->port) or die "connect: $!";
+    syswrite $sock, VaultHttp::message('POST', '/identity/connect/token',
+        ['Content-Type: application/x-www-form-urlencoded'], $body);
+    $sock;
+} 1 .. 30;
+
+sleep 0.5;
+$server->signal('TERM');
+ok($server->gone(15 * $VaultNginx::SLOW), 'told to end at once, it does');
+unlike($server->log_text, qr/exited on signal/, 'by itself');
+$server->stop;
+
+
 # The deadline of a request is never lost
 
 SKIP: {

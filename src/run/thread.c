@@ -244,6 +244,10 @@ vault_thread_stop(void)
 
     (void) pthread_mutex_lock(&thread_lock);
     thread_stopping = 1;
+
+    /* nobody waits for these any more; a disk's work is done to its end */
+    queue_init(&thread_pools[VAULT_THREAD_CPU].queue);
+
     for (i = 0; i < VAULT_THREAD_POOLS; i++) {
         (void) pthread_cond_broadcast(&thread_pools[i].cond);
     }
