@@ -18,6 +18,7 @@
 #include "src/net/http.h"
 #include "src/run/await.h"
 #include "src/run/co.h"
+#include "src/run/driver.h"
 #include "src/run/thread.h"
 
 
@@ -262,6 +263,7 @@ vault_exit_process(ngx_cycle_t *cycle)
         return;
     }
 
+    vault_driver_stop();
     vault_http_stop();
     vault_thread_stop();
 

@@ -6,6 +6,7 @@
 static void driver_body_ready(ngx_http_request_t *r);
 static void driver_entry(void *data);
 static void driver_client_gone(void *data);
+static void driver_abort(vault_request_t *vr);
 static void driver_finish(vault_request_t *vr);
 static void driver_finish_task(vault_request_t *vr);
 static ngx_int_t driver_refuse(vault_request_t *vr, ngx_uint_t status,
@@ -15,7 +16,10 @@ static ngx_uint_t driver_is_api(ngx_str_t *path);
 
 extern ngx_module_t  ngx_http_vault_module;
 
-static ngx_uint_t  driver_refusals;   /* per worker */
+/* Per worker; each task holds a coroutine, which bounds them. */
+static ngx_queue_t  driver_tasks;
+static ngx_uint_t   driver_stopping;
+static ngx_uint_t   driver_refusals;
 
 
 ngx_int_t
@@ -171,6 +175,10 @@ vault_task_start(vault_conf_t *conf, const char *name, ngx_msec_t deadline,
     vault_run_t      *run;
     vault_request_t  *vr;
 
+    if (driver_stopping) {
+        return NGX_ERROR;
+    }
+
     pool = ngx_create_pool(4096, ngx_cycle->log);
     if (pool == NULL) {
         return NGX_ERROR;
@@ -202,6 +210,12 @@ vault_task_start(vault_conf_t *conf, const char *name, ngx_msec_t deadline,
         ngx_add_timer(&run->deadline, deadline);
     }
 
+    if (driver_tasks.next == NULL) {
+        ngx_queue_init(&driver_tasks);
+    }
+
+    ngx_queue_insert_tail(&driver_tasks, &run->queue);
+
     /* not at once: the caller may stand on another coroutine */
     vault_wake(vr);
 
@@ -220,7 +234,7 @@ driver_entry(void *data)
     vault_request_t  *vr = data;
     vault_run_t      *run = vault_run(vr);
 
-    if (setjmp(run->end) != 0) {
+    if (run->gone || setjmp(run->end) != 0) {
         return;
     }
 
@@ -344,6 +358,7 @@ driver_finish_task(vault_request_t *vr)
 
     driver_run_defers(vr);
 
+    ngx_queue_remove(&vault_run(vr)->queue);
     ngx_destroy_pool(vr->pool);
 }
 
@@ -353,11 +368,40 @@ static void
 driver_client_gone(void *data)
 {
     vault_request_t  *vr = data;
-    vault_run_t      *run = vault_run(vr);
 
-    if (vr->co == NULL) {
-        return;                       /* has ended already */
+    if (vr->co) {                     /* has not ended yet */
+        driver_abort(vr);
     }
+}
+
+
+void
+vault_driver_stop(void)
+{
+    ngx_queue_t  *q, *next;
+    vault_run_t  *run;
+
+    driver_stopping = 1;
+
+    if (driver_tasks.next == NULL) {
+        return;
+    }
+
+    for (q = ngx_queue_head(&driver_tasks);
+         q != ngx_queue_sentinel(&driver_tasks);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        run = ngx_queue_data(q, vault_run_t, queue);
+        driver_abort(run->wake.data);
+    }
+}
+
+
+static void
+driver_abort(vault_request_t *vr)
+{
+    vault_run_t  *run = vault_run(vr);
 
     run->gone = 1;
 

@@ -17,6 +17,12 @@
  */
 ngx_int_t vault_driver_handle(ngx_http_request_t *r, vault_conf_t *conf);
 
+/*
+ * In a worker that exits: ends the tasks that wait, so that what they hold (a
+ * connection that is being made, say) is closed.
+ */
+void vault_driver_stop(void);
+
 /* Requests refused because no coroutine was free, since the worker's start. */
 ngx_uint_t vault_driver_refused(void);
 

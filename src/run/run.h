@@ -42,6 +42,7 @@ typedef struct {
     void             *cancel_data;
 
     vault_task_pt     task;           /* work without a client */
+    ngx_queue_t       queue;          /* of all tasks */
     void             *task_data;
     const char       *name;
 
