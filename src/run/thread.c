@@ -44,7 +44,7 @@ typedef struct {
 /* Per worker; one lock, since it is held for a few instructions only. */
 static thread_pool_t      thread_pools[VAULT_THREAD_POOLS] = {
     [VAULT_THREAD_IO]  = { .name = "io",  .max = 8, .nice = 0 },
-    [VAULT_THREAD_CPU] = { .name = "cpu", .max = 1, .nice = 19 }
+    [VAULT_THREAD_CPU] = { .name = "cpu", .max = 1, .nice = 10 }
 };
 
 static pthread_mutex_t    thread_lock = PTHREAD_MUTEX_INITIALIZER;
