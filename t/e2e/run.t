@@ -18,7 +18,7 @@ use VaultNginx ();
 use VaultServer qw(folder_of);
 
 my $ROOT = $VaultNginx::ROOT;
-my ($MODULE) = VaultNginx::modules();
+our ($MODULE) = VaultNginx::modules();
 my $base = folder_of();
 our $data = "$base/data";
 my $port = VaultNginx::free_port();
@@ -235,23 +235,27 @@ sub unprivileged {
     my $home = "/tmp/vault-run-$$";
 
     mkdir $home or die "$home: $!\n";
-    chown $uid, -1, $home;
+    # The checkout itself may lie where only root looks.
+    system("cp -r '$ROOT/conf' '$home/conf' && cp '$MODULE' '$home/m.so'"
+           . " && chmod 755 '$home/m.so' && chown -R nobody '$home'");
+
+    local $MODULE = "$home/m.so";
+    my @nobody = (root => $home, as => $uid);
 
     refused('a folder of somebody else',
             qr{cannot (?:make|write to) \Q$data\E: .* another: make run DATA=},
-            as => $uid);
+            @nobody);
     refused('a privileged port', qr{ports below 1024 need root: make run PORT=},
-            as => $uid, env => { DATA => "$home/data", PORT => 81 })
+            @nobody, env => { DATA => "$home/data", PORT => 81 })
         if VaultNginx::read_file('/proc/sys/net/ipv4/'
                                  . 'ip_unprivileged_port_start') > 81;
 
-    runs_as($uid, "$home/data", as => $uid);
+    runs_as($uid, "$home/data", @nobody);
 
     # Root in a checkout of somebody else's gives its privileges up, and what
     # it made is good for a start of the owner's.
-    system("cp -r '$ROOT/conf' '$home/conf' && chown -R nobody '$home'");
     runs_as($uid, "$home/own", root => $home);
-    runs_as($uid, "$home/own", root => $home, as => $uid);
+    runs_as($uid, "$home/own", @nobody);
 
     File::Path::remove_tree($home);
 }
