@@ -272,7 +272,7 @@ sub environment {
 }
 
 
-# Nothing when the port answers; else why nginx has ended.
+# Nothing when the server is up; else why nginx has ended.
 
 sub await_start {
     my ($self) = @_;
@@ -287,12 +287,36 @@ sub await_start {
                    || 'it ended without a word';
         }
 
-        return '' if -s "$self->{root}/logs/nginx.pid" && $self->connected;
+        return '' if -s "$self->{root}/logs/nginx.pid" && $self->connected
+                     && $self->has_workers;
         sleep 0.005;
     }
 
     $self->kill_now;
     return "no answer on its port in time\n" . $self->log_text;
+}
+
+
+# The port takes connections before there is anybody to answer them.
+
+sub has_workers {
+    my ($self) = @_;
+
+    return 1 if !$self->{master};
+
+    my $wanted = $self->{main} =~ /^\s*worker_processes\s/m
+                 ? 1 : $self->{workers};
+    return $self->workers >= $wanted;
+}
+
+
+# The port is open before the first worker is born.
+
+sub is_up {
+    my ($self) = @_;
+
+    return -s "$self->{root}/logs/nginx.pid" && $self->connected
+           && (!$self->{master} || $self->workers > 0);
 }
 
 
