@@ -306,7 +306,8 @@ sub has_workers {
 
     my $wanted = $self->{main} =~ /^\s*worker_processes\s/m
                  ? 1 : $self->{workers};
-    return $self->workers >= $wanted;
+    my @now = $self->workers;
+    return @now >= $wanted;
 }
 
 
