@@ -34,6 +34,7 @@ vault_lane_init(vault_lane_t *lane, vault_open_pt open_conn, ngx_uint_t max)
     lane->max = max;
 
     ngx_queue_init(&lane->idle);
+    ngx_queue_init(&lane->draining);
     ngx_queue_init(&lane->waiters);
 }
 
@@ -147,6 +148,7 @@ slot_drained(vault_db_conn_t *conn, ngx_uint_t usable, void *data)
     vault_slot_t  *slot = data;
 
     slot->dirty = 0;
+    ngx_queue_remove(&slot->queue);
 
     if (usable) {
         slot_put(slot);
@@ -165,6 +167,7 @@ vault_slot_drain(vault_slot_t *slot)
         slot->defer = NULL;
     }
 
+    ngx_queue_insert_tail(&slot->lane->draining, &slot->queue);
     slot->db->adapter->drain(slot->conn, slot_drained, slot);
 }
 
@@ -422,14 +425,14 @@ vault_slot_acquire(vault_request_t *vr, ngx_uint_t write)
 
 
 static void
-lane_finish(vault_db_t *db, vault_lane_t *lane)
+slots_finish(vault_db_t *db, ngx_queue_t *slots)
 {
     ngx_queue_t   *q;
     vault_slot_t  *slot;
 
-    while (!ngx_queue_empty(&lane->idle)) {
+    while (!ngx_queue_empty(slots)) {
 
-        q = ngx_queue_head(&lane->idle);
+        q = ngx_queue_head(slots);
         ngx_queue_remove(q);
         slot = ngx_queue_data(q, vault_slot_t, queue);
 
@@ -442,6 +445,14 @@ lane_finish(vault_db_t *db, vault_lane_t *lane)
 
         ngx_free(slot);
     }
+}
+
+
+static void
+lane_finish(vault_db_t *db, vault_lane_t *lane)
+{
+    slots_finish(db, &lane->idle);
+    slots_finish(db, &lane->draining);
 }
 
 

@@ -37,6 +37,7 @@ typedef struct {
     ngx_uint_t      nidle;
     ngx_uint_t      nwaiting;
     ngx_queue_t     idle;             /* slots, last used first */
+    ngx_queue_t     draining;         /* slots */
     ngx_queue_t     waiters;          /* first come first served */
     ngx_msec_t      retry_at;         /* no attempt to connect before */
     ngx_uint_t      held_off;         /* retry_at counts */
