@@ -50,6 +50,18 @@ sub count {
 }
 
 
+sub awaited {
+    my ($sql) = @_;
+
+    for (1 .. 100 * $VaultNginx::SLOW) {
+        return if qx{psql -XqAt -d '$url' -c "$sql"} > 0;
+        sleep 0.05;
+    }
+
+    die "never: $sql\n";
+}
+
+
 sub heals {
     my ($server, $name) = @_;
 
@@ -150,6 +162,21 @@ like($server->log_text, qr/too many clients|remaining connection slots/,
      'although it refused some');
 is(count($server), $first + 1, 'and works');
 is_deeply([$server->stop], [], 'a clean end');
+
+# A worker that quits while its task waits for an answer.
+
+open my $locker, '|-', 'psql', '-XqAt', '-d', $url or die "psql: $!\n";
+$locker->autoflush;
+print $locker "BEGIN; LOCK TABLE vault_schema IN ACCESS EXCLUSIVE MODE;\n";
+
+my $locks = "SELECT count(*) FROM pg_locks"
+            . " WHERE relation = 'vault_schema'::regclass";
+awaited("$locks AND granted");
+
+$server = vault_server(name => 'locked', vault => "vault_database $url;");
+awaited("$locks AND NOT granted");
+is_deeply([$server->stop], [], 'a worker that quits waits for no lock');
+close $locker;
 
 # Down when nginx starts.
 
