@@ -150,6 +150,8 @@ sub heals {
 
     rename "$data/away", "$data/gone" or die "rename: $!\n";
     is(count($server), -503, 'no folder');
+    sleep 0.3;                        # what had begun before is over
+    is(count($server), -503, 'nor later');
     like($server->log_text, qr{cannot create \S+/away/vault\.db: No such file},
          'is said with its name');
     rename "$data/gone", "$data/away" or die "rename: $!\n";
