@@ -12,9 +12,9 @@ UNIT_OBJS  := $(UNIT_LIB:%.c=$(UNIT_BUILD)/obj/%.o)
 UNIT_BINS  := $(addprefix $(UNIT_BUILD)/,$(UNIT_TESTS))
 UNIT_DEPS  := $(HEADERS) $(wildcard t/unit/*.h)
 
-UNIT_INC   := $(addprefix -I$(BUILD)/nginx/,src/core src/event \
+UNIT_INC   := $(addprefix -I$(BUILD)/nginx/,src/core src/event src/event/quic \
                   src/event/modules src/os/unix objs src/http \
-                  src/http/modules src/http/v2) -I$(ROOT)/t/unit
+                  src/http/modules src/http/v2 src/http/v3) -I$(ROOT)/t/unit
 UNIT_OPT   := -O1 -g -Wall -Wextra -Werror -Wno-unused-parameter \
               -Wno-missing-field-initializers -fno-omit-frame-pointer \
               -DVAULT_DEBUG=1
