@@ -311,16 +311,6 @@ sub has_workers {
 }
 
 
-# The port is open before the first worker is born.
-
-sub is_up {
-    my ($self) = @_;
-
-    return -s "$self->{root}/logs/nginx.pid" && $self->connected
-           && (!$self->{master} || $self->workers > 0);
-}
-
-
 sub connected {
     my ($self) = @_;
 
