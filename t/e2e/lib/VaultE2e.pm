@@ -244,6 +244,19 @@ sub json {
 }
 
 
+# The client may end before its store is on the disk, which leaves the vault
+# locked on a machine that is very busy: it is asked, and told again.
+
+sub unlock {
+    my ($self, $password) = @_;
+
+    for (1 .. 3) {
+        $self->{session} = $self->ok('unlock', $password, '--raw');
+        return if $self->run('status')->{out} =~ /"status":"unlocked"/;
+    }
+}
+
+
 sub fails {
     my ($self, @args) = @_;
 

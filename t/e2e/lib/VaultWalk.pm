@@ -77,7 +77,7 @@ sub sign_in {
     like($bw->fails('unlock', 'wrong'),
          qr/Invalid master password|decryption operation failed/,
          'a wrong password unlocks nothing');
-    $bw->{session} = $bw->ok('unlock', password($name), '--raw');
+    $bw->unlock(password($name));
 
     my $status = $bw->json('status');
     is($status->{status}, 'unlocked', 'it unlocks');
@@ -367,7 +367,7 @@ sub api_key {
     $robot->ok('login', '--apikey');
     is($robot->json('status')->{status}, 'locked', 'an API key signs in');
 
-    $robot->{session} = $robot->ok('unlock', password($name), '--raw');
+    $robot->unlock(password($name));
     is_deeply(names($robot->json('list', 'items')),
               names($bw->json('list', 'items')), 'and the password unlocks');
     is($robot->ok('sync', '--force'), 'Syncing complete.', 'it syncs again');
