@@ -119,6 +119,25 @@ is_deeply(statuses(@answers[1 .. 3]), { 503 => 3 },
 stops_clean($server, 'nothing is left');
 
 
+# A client that asks first whether its body is welcome
+
+my ($asked) = VaultHttp::exchange($server->port, [
+    "POST /api/debug/body HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+    . "Content-Length: 6\r\nExpect: 100-continue\r\n\r\n",
+    { value => 'abcdef', delay_before => 0.1 }]);
+is($asked->{body}, 6, '100-continue');
+
+
+# A body that is announced as too large: nobody waits for it.
+
+my ($big) = VaultHttp::exchange($server->port, [
+    "POST /api/folders HTTP/1.1\r\nHost: a\r\nContent-Length: 1048577\r\n\r\n"
+]);
+is($big->{status}, 413, 'a body that is announced as too large');
+like(VaultHttp::header($big, 'content-type'), qr/^application\/json/, 'JSON');
+api_error_like($big->{body}, 'The request body is too large.', 'says why');
+
+
 # A queue of threads
 
 is_deeply(statuses(at_once($server, ('/api/debug/thread/2') x 100)),

@@ -231,7 +231,7 @@ GET /api/users/{{alice.id}}/public-key
 === with the id in capitals
 --- as: bob
 --- request eval
-sub { "GET /api/users/" . uc(user('alice')->{id}) . "/public-key" }->()
+'GET /api/users/' . uc(main::user('alice')->{id}) . '/public-key'
 --- json
 {"userId": "{{alice.id}}"}
 

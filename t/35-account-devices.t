@@ -92,9 +92,9 @@ GET /api/devices/identifier/{{alice/phone.device}}
 === a known device
 --- request
 GET /api/devices/knowndevice
---- more_headers eval
-"X-Request-Email: YWxpY2VAZXhhbXBsZS5jb20\n"
-. "X-Device-Identifier: " . user('alice')->{device}
+--- more_headers
+X-Request-Email: YWxpY2VAZXhhbXBsZS5jb20
+X-Device-Identifier: {{alice.device}}
 --- response_body chomp
 true
 
@@ -102,9 +102,9 @@ true
 === of another account
 --- request
 GET /api/devices/knowndevice
---- more_headers eval
-"X-Request-Email: Ym9iQGV4YW1wbGUuY29t\n"
-. "X-Device-Identifier: " . user('alice')->{device}
+--- more_headers
+X-Request-Email: Ym9iQGV4YW1wbGUuY29t
+X-Device-Identifier: {{alice.device}}
 --- response_body chomp
 false
 
@@ -112,9 +112,9 @@ false
 === of no account
 --- request
 GET /api/devices/knowndevice
---- more_headers eval
-"X-Request-Email: bm9ib2R5QGV4YW1wbGUuY29t\n"
-. "X-Device-Identifier: " . user('alice')->{device}
+--- more_headers
+X-Request-Email: bm9ib2R5QGV4YW1wbGUuY29t
+X-Device-Identifier: {{alice.device}}
 --- response_body chomp
 false
 
