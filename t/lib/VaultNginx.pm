@@ -324,7 +324,7 @@ sub connected {
 sub signal {
     my ($self, $signal) = @_;
 
-    return kill $signal, $self->{pid};
+    return $self->{pid} && kill $signal, $self->{pid};
 }
 
 
