@@ -85,7 +85,7 @@ sub nothing_lost {
 sub kill_workers {
     my @workers = $server->workers;
 
-    kill 'KILL', $workers[rand @workers];
+    kill 'KILL', $workers[rand @workers] if @workers;
 }
 
 
