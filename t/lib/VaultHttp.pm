@@ -16,6 +16,7 @@ use warnings;
 use IO::Select ();
 use IO::Socket::INET ();
 use JSON::PP ();
+use Errno ();
 use List::Util qw(max);
 use Socket qw(SOL_SOCKET SO_LINGER);
 use Time::HiRes qw(time sleep);
@@ -100,10 +101,19 @@ sub record {
 sub open_socket {
     my ($port) = @_;
 
-    my $sock = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
-                                     PeerPort => $port, Proto => 'tcp');
-    $sock->blocking(0) if $sock;
-    return $sock;
+    # a signal may come while it connects
+    for (1 .. 5) {
+        my $sock = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+                                         PeerPort => $port, Proto => 'tcp');
+        if ($sock) {
+            $sock->blocking(0);
+            return $sock;
+        }
+
+        last if !$!{EINTR};
+    }
+
+    return undef;
 }
 
 
