@@ -368,12 +368,15 @@ sub api_key {
     is($robot->json('status')->{status}, 'locked', 'an API key signs in');
 
     $robot->unlock(password($name));
+    is($robot->ok('sync', '--force'), 'Syncing complete.', 'it syncs again');
     is_deeply(names($robot->json('list', 'items')),
               names($bw->json('list', 'items')), 'and the password unlocks');
-    is($robot->ok('sync', '--force'), 'Syncing complete.', 'it syncs again');
     is($robot->ok('logout'), 'You have logged out.', 'it logs out');
 }
 
+
+# The client of a year ago may lose the sync of its login on a busy machine, and
+# says nothing; a sync that was asked for is not lost.
 
 sub log_in_again {
     my ($bw, $name, $password) = @_;
@@ -381,6 +384,7 @@ sub log_in_again {
     $bw->run('logout');
     delete $bw->{session};
     $bw->login(email($name), $password);
+    $bw->ok('sync', '--force');
 }
 
 
@@ -401,7 +405,7 @@ sub new_password {
 
     like($bw->fails('login', email($name), password($name)),
          qr/^Invalid master password\./, 'the old password is refused');
-    $bw->login(email($name), $changed);
+    log_in_again($bw, $name, $changed);
     is_deeply(names($bw->json('list', 'items')), $names,
               'the new password opens the vault');
 
