@@ -93,5 +93,74 @@ const char *const  vault_schema[] = {
     "CREATE INDEX {{async}} IF NOT EXISTS ciphers_folder"
     " ON ciphers (folder_id)",
 
+    /* 8: what clients read of the files below that are ready; or null */
+    "ALTER TABLE ciphers ADD COLUMN attachments text",
+
+    /* 9 */
+    "CREATE TABLE IF NOT EXISTS files ("
+    " id text PRIMARY KEY,"
+    " user_id text NOT NULL,"
+    " cipher_id text,"
+    " send_id text,"
+    " name text NOT NULL,"
+    " key text,"
+    " size bigint NOT NULL,"
+    " state bigint NOT NULL,"
+    " created_at bigint NOT NULL)",
+
+    /* 10 */
+    "CREATE INDEX {{async}} IF NOT EXISTS files_user ON files (user_id)",
+
+    /* 11 */
+    "CREATE INDEX {{async}} IF NOT EXISTS files_cipher"
+    " ON files (cipher_id)",
+
+    /* 12 */
+    "CREATE INDEX {{async}} IF NOT EXISTS files_send ON files (send_id)",
+
+    /* 13: for jobs */
+    "CREATE INDEX {{async}} IF NOT EXISTS files_state"
+    " ON files (state, created_at)",
+
+    /* 14 */
+    "CREATE TABLE IF NOT EXISTS sends ("
+    " id text PRIMARY KEY,"
+    " user_id text NOT NULL,"
+    " type bigint NOT NULL,"
+    " name text NOT NULL,"
+    " notes text,"
+    " data text NOT NULL,"
+    " key text NOT NULL,"
+    " password_hash text,"
+    " password_salt text,"
+    " password_rounds bigint,"
+    " max_accesses bigint,"
+    " accesses bigint NOT NULL,"
+    " disabled bigint NOT NULL,"
+    " hide_email bigint NOT NULL,"
+    " created_at bigint NOT NULL,"
+    " revised_at bigint NOT NULL,"
+    " expires_at bigint,"
+    " deletes_at bigint NOT NULL)",
+
+    /* 15 */
+    "CREATE INDEX {{async}} IF NOT EXISTS sends_user ON sends (user_id)",
+
+    /* 16 */
+    "CREATE INDEX {{async}} IF NOT EXISTS sends_due ON sends (deletes_at)",
+
+    /* 17: the trash that is due */
+    "CREATE INDEX {{async}} IF NOT EXISTS ciphers_trash"
+    " ON ciphers (deleted_at)",
+
+    /* 18: who runs a job, until when, and when it ran */
+    "CREATE TABLE IF NOT EXISTS jobs ("
+    " name text PRIMARY KEY,"
+    " owner text,"
+    " leased_until bigint NOT NULL,"
+    " due_at bigint NOT NULL,"
+    " ended_at bigint,"
+    " failures bigint NOT NULL)",
+
     NULL
 };

@@ -16,6 +16,14 @@ typedef struct vault_router_s   vault_router_t;
 typedef struct vault_limits_s   vault_limits_t;
 typedef struct vault_cache_s    vault_cache_t;
 typedef struct vault_aws_s      vault_aws_t;
+typedef struct vault_files_s    vault_files_t;
+
+/* How bytes come in: rules/upload.h. */
+typedef enum {
+    VAULT_UPLOAD_DIRECT = 0,
+    VAULT_UPLOAD_OWN,
+    VAULT_UPLOAD_BUCKET
+} vault_upload_e;
 
 typedef struct {
     ngx_str_t         origin;         /* "https://host[:port]", no slash; or
@@ -28,6 +36,12 @@ typedef struct {
     vault_limits_t   *limits;         /* failed logins, over all workers */
     vault_cache_t    *cache;          /* sync answers, of this worker */
     vault_aws_t      *aws;            /* who this server is to AWS */
+    vault_files_t    *files;          /* attachments and Sends' files */
+
+    vault_upload_e    upload;
+    off_t             file_max;       /* bytes of one file */
+    off_t             file_quota;     /* bytes of one user; 0: no quota */
+    ngx_msec_t        jobs;           /* between two runs; 0: no jobs here */
 
     ngx_flag_t        signups;        /* may strangers register? */
     ngx_array_t      *signup_domains; /* of ngx_str_t, lower case; or NULL */
