@@ -6,6 +6,7 @@
 #include "../api/api.h"
 #include "../aws/credentials.h"
 #include "../db/db.h"
+#include "../files/files.h"
 #include "../rules/cache.h"
 #include "../rules/limits.h"
 
@@ -49,6 +50,9 @@ vault_create_srv_conf(ngx_conf_t *cf)
     scf->vault.access_life = NGX_CONF_UNSET;
     scf->vault.refresh_life = NGX_CONF_UNSET;
     scf->vault.deadline = NGX_CONF_UNSET_MSEC;
+    scf->vault.file_max = NGX_CONF_UNSET;
+    scf->vault.file_quota = NGX_CONF_UNSET;
+    scf->vault.jobs = NGX_CONF_UNSET_MSEC;
 
     return scf;
 }
@@ -212,6 +216,12 @@ vault_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
                              prev->vault.refresh_life, 30 * 24 * 3600);
     ngx_conf_merge_msec_value(conf->vault.deadline, prev->vault.deadline,
                               30000);
+    ngx_conf_merge_off_value(conf->vault.file_max, prev->vault.file_max,
+                             VAULT_FILE_MAX);
+    ngx_conf_merge_off_value(conf->vault.file_quota, prev->vault.file_quota,
+                             1024 * 1024 * 1024);
+    ngx_conf_merge_msec_value(conf->vault.jobs, prev->vault.jobs, 60000);
+    conf->vault.upload = VAULT_UPLOAD_OWN;
 
     if (conf->jwt_key.len == 0 && conf->jwt_pem.len == 0) {
         conf->jwt_key = prev->jwt_key;
