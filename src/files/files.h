@@ -54,7 +54,10 @@ ngx_uint_t vault_files_is_bucket(vault_files_t *files);
 void vault_files_put(vault_request_t *vr, const ngx_str_t *name,
     const vault_bytes_t *bytes);
 
-/* NGX_OK with the size, or NGX_DECLINED if there is none. */
+/*
+ * NGX_OK with the size, NGX_DECLINED if there is none; NGX_ERROR, logged, if
+ * the store does not answer: it does not fail, since a sync asks it.
+ */
 ngx_int_t vault_files_head(vault_request_t *vr, const ngx_str_t *name,
     off_t *size);
 
