@@ -22,6 +22,8 @@
  *   {{rows $1 (id text, n bigint)}} AS r
  *                                rows of a JSON array of objects, one column a
  *                                member; types are text and bigint
+ *   {{join expr}}                the texts of a group with commas between, in
+ *                                the order of the subquery they come from
  *   {{for update}}               row lock where the back end has one
  *   CREATE INDEX {{async}} …     in migrations
  */

@@ -146,6 +146,14 @@ expand_token(dialect_out_t *out, ngx_str_t token)
         return NGX_OK;
     }
 
+    if (starts_with(&token, "join ")) {
+        token.data += sizeof("join ") - 1;
+        token.len -= sizeof("join ") - 1;
+
+        out->p = out->dialect->join(out->p, out->last, &token);
+        return NGX_OK;
+    }
+
     if (starts_with(&token, "for update")) {
         out->p = text_put(out->p, out->last, out->dialect->for_update);
         return NGX_OK;

@@ -33,6 +33,7 @@ typedef struct {
     u_char *(*list)(u_char *p, u_char *last, const ngx_str_t *parameter);
     u_char *(*rows)(u_char *p, u_char *last, const ngx_str_t *parameter,
         const vault_dialect_column_t *columns, ngx_uint_t n);
+    u_char *(*join)(u_char *p, u_char *last, const ngx_str_t *text);
 } vault_dialect_t;
 
 /* NUL-terminated to `out`; the length without the NUL. */

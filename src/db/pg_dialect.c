@@ -37,11 +37,19 @@ write_rows(u_char *p, u_char *last, const ngx_str_t *parameter,
 }
 
 
+static u_char *
+write_join(u_char *p, u_char *last, const ngx_str_t *text)
+{
+    return ngx_slprintf(p, last, "string_agg(%V, ',')", text);
+}
+
+
 static const vault_dialect_t  dialect = {
-    "FOR UPDATE",
-    "",
-    write_list,
-    write_rows
+    .for_update = "FOR UPDATE",
+    .async = "",
+    .list = write_list,
+    .rows = write_rows,
+    .join = write_join
 };
 
 

@@ -105,6 +105,7 @@ const char *const  vault_schema[] = {
     " name text NOT NULL,"
     " key text,"
     " size bigint NOT NULL,"
+    " size_name text NOT NULL,"
     " state bigint NOT NULL,"
     " created_at bigint NOT NULL)",
 

@@ -39,11 +39,19 @@ spell_rows(u_char *p, u_char *last, const ngx_str_t *parameter,
 }
 
 
+static u_char *
+spell_join(u_char *p, u_char *last, const ngx_str_t *text)
+{
+    return ngx_slprintf(p, last, "group_concat(%V, ',')", text);
+}
+
+
 static const vault_dialect_t  dialect = {
     .for_update = "",
     .async = "",
     .list = spell_list,
-    .rows = spell_rows
+    .rows = spell_rows,
+    .join = spell_join
 };
 
 

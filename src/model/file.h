@@ -38,16 +38,37 @@ typedef struct {
     ngx_str_t  name;                  /* EncString */
     ngx_str_t  key;                   /* EncString; null for old attachments
                                          and for Sends */
-    int64_t    size;                  /* bytes, as promised, then as they are */
+    int64_t    size;                  /* bytes */
+    ngx_str_t  size_name;             /* "1.5 KB" */
     int64_t    state;
     int64_t    created_at;
 } vault_file_t;
 
+/*
+ * SQL: the list that clients read, of the rows `f` of the cipher in the
+ * statement around that meet `condition`; NULL if there are none.  Names and
+ * keys are EncStrings, so nothing has to be escaped.  Android hides what has
+ * no URL, though nobody asks for it there.
+ */
+#define VAULT_FILE_LIST(condition)                                            \
+    "(SELECT '[' || {{join '{\"id\":\"' || a.id"                              \
+    " || '\",\"url\":\"/api/ciphers/' || a.cipher_id"                         \
+    " || '/attachment/' || a.id"                                              \
+    " || '\",\"fileName\":\"' || a.name"                                     \
+    " || '\",\"key\":' || COALESCE('\"' || a.key || '\"', 'null')"           \
+    " || ',\"size\":\"' || CAST(a.size AS text)"                             \
+    " || '\",\"sizeName\":\"' || a.size_name"                                \
+    " || '\",\"object\":\"attachment\"}' }} || ']'"                          \
+    " FROM (SELECT f.* FROM files AS f"                                       \
+    "  WHERE f.cipher_id = ciphers.id AND " condition                         \
+    "  ORDER BY f.created_at, f.id) AS a)"
+
 
 /*
  * Adds a promise to a change: 400 unless the user's used bytes + size fit in
- * `quota` (0: no quota) and the counts above hold.  Sets id and times.  The
- * caller makes sure, in the same change, that the cipher or Send is the user's.
+ * `quota` (0: no quota) and the counts above hold.  Sets id, owner, size_name,
+ * state and time.  The caller makes sure, in the same change and before, that
+ * the cipher or Send is the user's.
  */
 void vault_file_promise(vault_change_t *change, vault_file_t *file,
     int64_t quota);
@@ -77,11 +98,15 @@ ngx_uint_t vault_file_doom(vault_request_t *vr, const vault_file_t *file);
 /* Steps of a change.  ids: JSON list of cipher or Send ids of its user. */
 void vault_file_doom_ciphers(vault_change_t *change, const ngx_str_t *ids);
 void vault_file_doom_sends(vault_change_t *change, const ngx_str_t *ids);
-void vault_file_doom_all(vault_change_t *change);   /* account, purge */
+void vault_file_doom_attachments(vault_change_t *change);   /* purge */
+void vault_file_doom_all(vault_change_t *change);   /* account */
 void vault_file_refresh(vault_change_t *change, const ngx_str_t *cipher_ids);
 
 /* Bytes used by a user: ready and pending. */
 int64_t vault_file_used(vault_request_t *vr, const vault_user_t *user);
+
+/* "1 Bytes", "1.5 KB", "256 MB".  Waits: never. */
+ngx_str_t vault_file_size_name(vault_request_t *vr, int64_t size);
 
 
 /* For jobs: without a user. */
