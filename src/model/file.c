@@ -10,10 +10,11 @@
     "id, user_id, cipher_id, send_id, name, key, size, size_name, state,"     \
     " created_at"
 
-/* The states in SQL: pending, ready, doomed. */
+/* The states in SQL: pending, ready, doomed, deleted. */
 #define PENDING  "0"
 #define READY    "1"
 #define DOOMED   "2"
+#define DELETED  "3"
 
 #define KILO     1024
 
@@ -379,46 +380,55 @@ vault_file_used(vault_request_t *vr, const vault_user_t *user)
 
 
 ngx_array_t *
-vault_file_doomed(vault_request_t *vr, ngx_uint_t most)
+vault_file_old(vault_request_t *vr, vault_file_state_e state, int64_t before,
+    const vault_file_t *after, ngx_uint_t most)
 {
+    int64_t    time = -1;
+    ngx_str_t  id = ngx_string("");
+
     static const char  sql[] =
         "SELECT " FILE_COLUMNS
         " FROM files"
-        " WHERE state = " DOOMED
-        " ORDER BY created_at"
-        " LIMIT $1";
+        " WHERE state = $1 AND created_at < $2"
+        " AND created_at >= $3 AND (created_at > $3 OR id > $4)"
+        " ORDER BY created_at, id"
+        " LIMIT $5";
 
-    return vault_db_list(vr, &file_row, sql, vault_db_args(I(most)));
+    if (after) {
+        time = after->created_at;
+        id = after->id;
+    }
+
+    return vault_db_list(vr, &file_row, sql,
+                         vault_db_args(I(state), I(before), I(time), S(&id),
+                                       I(most)));
 }
 
 
 void
-vault_file_forget(vault_request_t *vr, const ngx_array_t *ids)
+vault_file_forget(vault_request_t *vr, const ngx_array_t *ids, int64_t before)
 {
-    ngx_str_t  list;
+    ngx_str_t          list;
+    vault_db_batch_t  *batch;
 
-    static const char  sql[] =
+    static const char  delete[] =
         "DELETE FROM files"
-        " WHERE state = " DOOMED
-        " AND id IN (SELECT value FROM {{list $1}})";
+        " WHERE state >= " DOOMED " AND created_at < $1"
+        " AND id IN (SELECT value FROM {{list $2}})";
+
+    static const char  mark[] =
+        "UPDATE files"
+        " SET state = " DELETED
+        " WHERE state = " DOOMED " AND created_at >= $1"
+        " AND id IN (SELECT value FROM {{list $2}})";
 
     list = vault_db_json_list(vr, ids);
-    (void) vault_db_run(vr, sql, vault_db_args(S(&list)));
-}
+    batch = vault_db_batch(vr);
 
-
-ngx_array_t *
-vault_file_stale(vault_request_t *vr, int64_t before, ngx_uint_t most)
-{
-    static const char  sql[] =
-        "SELECT " FILE_COLUMNS
-        " FROM files"
-        " WHERE state = " PENDING " AND created_at < $1"
-        " ORDER BY created_at"
-        " LIMIT $2";
-
-    return vault_db_list(vr, &file_row, sql,
-                         vault_db_args(I(before), I(most)));
+    vault_db_batch_add(batch, NULL, delete,
+                       vault_db_args(I(before), S(&list)));
+    vault_db_batch_add(batch, NULL, mark, vault_db_args(I(before), S(&list)));
+    vault_db_batch_run(batch);
 }
 
 

@@ -9,6 +9,8 @@
  *   ready      the bytes are there and have the size that was promised
  *   doomed     to be deleted by a job, which tries until the store has obeyed;
  *              no client sees it; not counted
+ *   deleted    the store has obeyed, but a link to PUT it may still be used: it
+ *              is deleted again when none can be
  *
  * ciphers.attachments is the JSON array that clients read of the ready ones:
  * written anew by vault_file_refresh() in each change that touches them.
@@ -27,7 +29,8 @@
 typedef enum {
     VAULT_FILE_PENDING = 0,
     VAULT_FILE_READY,
-    VAULT_FILE_DOOMED
+    VAULT_FILE_DOOMED,
+    VAULT_FILE_DELETED
 } vault_file_state_e;
 
 typedef struct {
@@ -109,11 +112,19 @@ int64_t vault_file_used(vault_request_t *vr, const vault_user_t *user);
 ngx_str_t vault_file_size_name(vault_request_t *vr, int64_t size);
 
 
-/* For jobs: without a user. */
-ngx_array_t *vault_file_doomed(vault_request_t *vr, ngx_uint_t most);
-void vault_file_forget(vault_request_t *vr, const ngx_array_t *ids);
-ngx_array_t *vault_file_stale(vault_request_t *vr, int64_t before,
-    ngx_uint_t most);                 /* pending, created before */
+/*
+ * For jobs, without a user: at most `most` rows of a state that were created
+ * before `before`, oldest first, after *after unless that is NULL.
+ */
+ngx_array_t *vault_file_old(vault_request_t *vr, vault_file_state_e state,
+    int64_t before, const vault_file_t *after, ngx_uint_t most);
+
+/*
+ * The store has deleted them: their rows go if they were created before
+ * `before`, and become VAULT_FILE_DELETED if not.
+ */
+void vault_file_forget(vault_request_t *vr, const ngx_array_t *ids,
+    int64_t before);
 
 
 #endif
