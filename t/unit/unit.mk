@@ -29,6 +29,10 @@ UNIT_SRC_endpoint := src/aws/endpoint.c
 
 UNIT_SRC_sigv4 := $(wildcard src/aws/sigv4*.c)
 
+UNIT_SRC_s3_url := src/files/s3_url.c src/aws/endpoint.c
+
+UNIT_SRC_s3_xml := src/files/s3_xml.c
+
 .PHONY: unit
 unit: $(UNIT_BINS)
 	@prove -e '' $(UNIT_BINS)
