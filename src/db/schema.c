@@ -128,7 +128,7 @@ const char *const  vault_schema[] = {
     " id text PRIMARY KEY,"
     " user_id text NOT NULL,"
     " type bigint NOT NULL,"
-    " name text NOT NULL,"
+    " name text,"
     " notes text,"
     " data text NOT NULL,"
     " key text NOT NULL,"

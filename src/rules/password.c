@@ -21,25 +21,53 @@ static ngx_str_t password_hash(vault_request_t *vr, const ngx_str_t *secret,
 static void password_work(void *data, ngx_log_t *log);
 
 
-void
-vault_password_set(vault_request_t *vr, vault_user_t *user,
-    const ngx_str_t *secret)
+vault_password_t
+vault_password_create(vault_request_t *vr, const ngx_str_t *secret)
 {
-    u_char     random[SALT_BYTES];
-    ngx_str_t  bytes;
+    u_char            random[SALT_BYTES];
+    ngx_str_t         bytes;
+    vault_password_t  password;
 
     bytes.data = random;
     bytes.len = SALT_BYTES;
 
     if (vault_random(random, SALT_BYTES) != NGX_OK
-        || vault_base64(vr->pool, &bytes, &user->password_salt) != NGX_OK)
+        || vault_base64(vr->pool, &bytes, &password.salt) != NGX_OK)
     {
         vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR, "no random bytes");
     }
 
-    user->password_rounds = vr->conf->kdf_rounds;
-    user->password_hash = password_hash(vr, secret, &user->password_salt,
-                                        user->password_rounds);
+    password.rounds = vr->conf->kdf_rounds;
+    password.hash = password_hash(vr, secret, &password.salt,
+                                  password.rounds);
+
+    return password;
+}
+
+
+ngx_uint_t
+vault_password_match(vault_request_t *vr, const vault_password_t *password,
+    const ngx_str_t *secret)
+{
+    ngx_str_t  hash;
+
+    hash = password_hash(vr, secret, &password->salt, password->rounds);
+
+    return vault_equal(&hash, &password->hash);
+}
+
+
+void
+vault_password_set(vault_request_t *vr, vault_user_t *user,
+    const ngx_str_t *secret)
+{
+    vault_password_t  password;
+
+    password = vault_password_create(vr, secret);
+
+    user->password_hash = password.hash;
+    user->password_salt = password.salt;
+    user->password_rounds = password.rounds;
 }
 
 

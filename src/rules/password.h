@@ -14,6 +14,19 @@
 #include "session.h"
 
 
+/* What is stored of a secret. */
+typedef struct {
+    ngx_str_t  hash;
+    ngx_str_t  salt;
+    int64_t    rounds;
+} vault_password_t;
+
+/* Of any secret: a new one, and whether `secret` is it. */
+vault_password_t vault_password_create(vault_request_t *vr,
+    const ngx_str_t *secret);
+ngx_uint_t vault_password_match(vault_request_t *vr,
+    const vault_password_t *password, const ngx_str_t *secret);
+
 /* Sets password_hash, _salt and _rounds of *user, in memory. */
 void vault_password_set(vault_request_t *vr, vault_user_t *user,
     const ngx_str_t *secret);

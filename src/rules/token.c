@@ -48,6 +48,29 @@ static const vault_shape_t  claims_form =
     VAULT_SHAPE(claims_in, vault_claims_t);
 
 
+ngx_str_t
+vault_token_bearer(vault_request_t *vr)
+{
+    ngx_str_t  value;
+
+    value = vault_header(vr, "Authorization");
+
+    if (value.len < sizeof("Bearer ")
+        || ngx_strncasecmp(value.data, (u_char *) "Bearer ",
+                           sizeof("Bearer ") - 1)
+           != 0)
+    {
+        ngx_str_null(&value);
+        return value;
+    }
+
+    value.data += sizeof("Bearer ") - 1;
+    value.len -= sizeof("Bearer ") - 1;
+
+    return value;
+}
+
+
 void
 vault_claims_init(vault_claims_t *claims)
 {

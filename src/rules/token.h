@@ -16,11 +16,13 @@
 
 #define VAULT_ISSUER_LOGIN     "vault|login"
 #define VAULT_ISSUER_REGISTER  "vault|register"
+#define VAULT_ISSUER_SEND      "vault|send"
 
 /* bitwarden/clients libs/common/src/auth/services/token.service.ts */
 typedef struct {
     ngx_str_t  issuer;
-    ngx_str_t  subject;               /* user id; e-mail of a registration */
+    ngx_str_t  subject;               /* user id; e-mail of a registration;
+                                         id of a Send */
     ngx_str_t  name;
     int64_t    not_before;            /* seconds */
     int64_t    expires;
@@ -35,6 +37,9 @@ typedef struct {
     ngx_str_t  methods;               /* "amr", likewise */
 } vault_claims_t;
 
+
+/* The token in the header Authorization; empty if there is none. */
+ngx_str_t vault_token_bearer(vault_request_t *vr);
 
 /* All null; then set what the token is to say. */
 void vault_claims_init(vault_claims_t *claims);
