@@ -135,6 +135,20 @@ static const vault_shape_t  field_shape = { field_fields, 0 };
 static const vault_shape_t  history_shape = { history_fields, 0 };
 
 
+/* {"id": {"fileName": …, "key": …}}, or of older clients {"id": fileName}. */
+
+static const vault_field_t  file_fields[] = {
+    { "", VAULT_TEXT, offsetof(vault_file_t, id), 0, 128 },
+    { "fileName", VAULT_ENC, offsetof(vault_file_t, name), 0,
+      VAULT_FILE_MAX_NAME },
+    { "key", VAULT_ENC, offsetof(vault_file_t, key), 0, VAULT_FILE_MAX_NAME },
+    VAULT_FIELDS_END
+};
+
+static const vault_shape_t  file_shape =
+    VAULT_SHAPE(file_fields, vault_file_t);
+
+
 #define SLOT(member)  offsetof(vault_cipher_form_t, member)
 
 static const vault_field_t  form_fields[] = {
@@ -159,6 +173,8 @@ static const vault_field_t  form_fields[] = {
     { "fields", VAULT_FRAGMENTS, SLOT(fields), 0, FORM_LISTS, &field_shape },
     { "passwordHistory", VAULT_FRAGMENTS, SLOT(history), 0, FORM_LISTS,
       &history_shape },
+    { "attachments2", VAULT_MAP, SLOT(files), 0, 0, &file_shape },
+    { "attachments", VAULT_MAP, SLOT(file_names), 0, 0, &file_shape },
     VAULT_FIELDS_END
 };
 
@@ -226,6 +242,8 @@ typedef struct {
 static void  check_encryption(vault_request_t *vr,
     const vault_cipher_form_t *form);
 static void  check_parts(vault_request_t *vr, vault_cipher_form_t *form);
+static void  files_write(vault_writer_t *w, const ngx_str_t *cipher_id,
+    const ngx_array_t *files, ngx_uint_t keep);
 static void  rows_write(void *data, ngx_log_t *log);
 static void  rows_pool_destroy(void *data);
 
@@ -370,6 +388,60 @@ vault_cipher_form_rows(vault_request_t *vr, const vault_cipher_form_t *forms,
     }
 
     return rows->rows;
+}
+
+
+ngx_str_t
+vault_cipher_form_files(vault_request_t *vr, const vault_cipher_form_t *forms,
+    ngx_uint_t n)
+{
+    ngx_str_t       text;
+    ngx_uint_t      i;
+    vault_writer_t  w;
+
+    vault_writer_init(&w, vr->pool);
+    vault_json_open(&w, NULL, '[');
+
+    for (i = 0; i < n; i++) {
+        if (forms[i].files.nelts) {
+            files_write(&w, &forms[i].id, &forms[i].files, 0);
+
+        } else {
+            files_write(&w, &forms[i].id, &forms[i].file_names, 1);
+        }
+    }
+
+    if (w.size == 1) {
+        ngx_str_null(&text);
+        return text;
+    }
+
+    vault_json_close(&w, ']');
+
+    if (vault_writer_text(&w, &text) != NGX_OK) {
+        vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR, "Out of memory.");
+    }
+
+    return text;
+}
+
+
+static void
+files_write(vault_writer_t *w, const ngx_str_t *cipher_id,
+    const ngx_array_t *files, ngx_uint_t keep)
+{
+    ngx_uint_t           i;
+    const vault_file_t  *file = files->elts;
+
+    for (i = 0; i < files->nelts; i++) {
+        vault_json_open(w, NULL, '{');
+        vault_json_string(w, "id", &file[i].id);
+        vault_json_string(w, "cipher", cipher_id);
+        vault_json_string(w, "name", &file[i].name);
+        vault_json_string(w, "key", &file[i].key);
+        vault_json_integer(w, "keep", keep);
+        vault_json_close(w, '}');
+    }
 }
 
 

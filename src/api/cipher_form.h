@@ -14,6 +14,7 @@
 #define VAULT_API_CIPHER_FORM_H
 
 #include "../model/cipher.h"
+#include "../model/file.h"
 
 
 typedef struct {
@@ -39,6 +40,9 @@ typedef struct {
     ngx_str_t  ssh_key;
     ngx_str_t  fields;
     ngx_str_t  history;
+
+    ngx_array_t  files;               /* of vault_file_t: names and keys */
+    ngx_array_t  file_names;          /* the same of older clients: names */
 } vault_cipher_form_t;
 
 extern const vault_shape_t  vault_cipher_form;
@@ -58,6 +62,13 @@ void vault_cipher_form_row(vault_request_t *vr,
  * vault_cipher_insert_rows() and vault_cipher_update_rows().
  */
 ngx_str_t vault_cipher_form_rows(vault_request_t *vr,
+    const vault_cipher_form_t *forms, ngx_uint_t n);
+
+/*
+ * The names and keys of attachments of n forms with their ids, as a JSON array
+ * for vault_file_rename(); data NULL if there are none.
+ */
+ngx_str_t vault_cipher_form_files(vault_request_t *vr,
     const vault_cipher_form_t *forms, ngx_uint_t n);
 
 

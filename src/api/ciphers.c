@@ -104,7 +104,7 @@ static const vault_field_t  view_fields[] = {
       "{\"delete\":true,\"restore\":true}" },
     { "organizationUseTotp", VAULT_CONST, 0, 0, 0, "false" },
     { "collectionIds", VAULT_CONST, 0, 0, 0, "[]" },
-    { "attachments", VAULT_CONST, 0, 0, 0, "null" },
+    { "attachments", VAULT_RAW, SLOT(attachments) },
     { "data", VAULT_CONST, 0, 0, 0, "null" },
     { "object", VAULT_CONST, 0, 0, 0, "\"cipherDetails\"" },
     VAULT_FIELDS_END
@@ -171,6 +171,7 @@ cipher_insert(vault_request_t *vr, vault_cipher_form_t *form)
 static void
 ciphers_update(vault_request_t *vr)
 {
+    ngx_str_t            files;
     vault_cipher_t       cipher;
     vault_cipher_form_t  form;
 
@@ -185,8 +186,12 @@ ciphers_update(vault_request_t *vr)
     vault_cipher_form_check(vr, &form);
     vault_cipher_form_row(vr, &form, &cipher);
 
-    cipher.id = *vault_path_uuid(vr);
-    vault_cipher_update(vr, vault_me(vr), &cipher, form.known);  /* awaits */
+    form.id = *vault_path_uuid(vr);
+    files = vault_cipher_form_files(vr, &form, 1);
+
+    cipher.id = form.id;
+    vault_cipher_update(vr, vault_me(vr), &cipher, &files,
+                        form.known);                         /* awaits */
 
     vault_reply(vr, &vault_cipher_view, &cipher);
 }

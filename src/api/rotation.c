@@ -56,6 +56,7 @@ typedef struct {
     ngx_str_t        ciphers;         /* rows, JSON */
     ngx_str_t        folders;
     ngx_str_t        devices;
+    ngx_str_t        files;
     int64_t          n_ciphers;
     int64_t          n_folders;
     int64_t          n_devices;
@@ -64,6 +65,7 @@ typedef struct {
 typedef struct {
     int64_t          ciphers;
     int64_t          folders;
+    int64_t          files;
 } total_t;
 
 
@@ -186,10 +188,18 @@ static const vault_shape_t  rotation_form =
 static const vault_column_t  total_columns[] = {
     { VAULT_COL_INT, "ciphers", offsetof(total_t, ciphers) },
     { VAULT_COL_INT, "folders", offsetof(total_t, folders) },
+    { VAULT_COL_INT, "files", offsetof(total_t, files) },
     VAULT_COLUMNS_END
 };
 
 static const vault_row_t  total_row = VAULT_ROW(total_columns, total_t);
+
+static const char  total_sql[] =
+    "SELECT"
+    " (SELECT count(*) FROM ciphers WHERE user_id = $1) AS ciphers,"
+    " (SELECT count(*) FROM folders WHERE user_id = $1) AS folders,"
+    " (SELECT count(*) FROM files"
+    "  WHERE user_id = $1 AND cipher_id IS NOT NULL AND state = 1) AS files";
 
 
 static void  rotation_master(vault_request_t *vr, rotation_form_t *form,
@@ -197,6 +207,8 @@ static void  rotation_master(vault_request_t *vr, rotation_form_t *form,
 static void  rotation_data(vault_request_t *vr, rotation_form_t *form,
     rotation_t *rotation);
 static void  rotation_store(vault_request_t *vr, void *data);
+static void  rotation_store_items(vault_request_t *vr,
+    const rotation_t *rotation);
 static ngx_str_t  rotation_rows(vault_request_t *vr,
     const vault_shape_t *shape, const ngx_array_t *rows);
 
@@ -291,6 +303,7 @@ rotation_data(vault_request_t *vr, rotation_form_t *form,
 
     for (i = 0; i < data->ciphers.nelts; i++) {
         vault_cipher_form_check(vr, &cipher[i]);
+        cipher[i].file_names.nelts = 0;       /* would leave the old keys */
     }
 
     rotation->n_ciphers = data->ciphers.nelts;
@@ -299,6 +312,8 @@ rotation_data(vault_request_t *vr, rotation_form_t *form,
 
     rotation->ciphers = vault_cipher_form_rows(vr, cipher,       /* awaits */
                                                data->ciphers.nelts);
+    rotation->files = vault_cipher_form_files(vr, cipher,
+                                              data->ciphers.nelts);
     rotation->folders = rotation_rows(vr, &folder_form, &data->folders);
     rotation->devices = rotation_rows(vr, &device_rows, &unlock->devices);
 }
@@ -306,21 +321,13 @@ rotation_data(vault_request_t *vr, rotation_form_t *form,
 
 /*
  * The old stamp is the lock: of two rotations at once one finds another, and
- * so does a write of a session that began before.  What was updated and what
- * there is must both be what was sent: no item is forgotten, none is twice.
+ * so does a write of a session that began before.
  */
 
 static void
 rotation_store(vault_request_t *vr, void *data)
 {
     rotation_t  *rotation = data;
-
-    int64_t          ciphers, folders;
-    total_t          total;
-    ngx_str_t       *id;
-    vault_change_t  *change;
-
-    id = &rotation->user.id;
 
     if (!vault_user_set_credentials(vr, &rotation->user,
                                     &rotation->old_stamp))
@@ -330,29 +337,52 @@ rotation_store(vault_request_t *vr, void *data)
                    "Log in again.");
     }
 
-    change = vault_change(vr, &rotation->user);
-    vault_cipher_update_rows(change, &rotation->ciphers, &ciphers);
-    vault_folder_update_rows(change, &rotation->folders, &folders);
-    vault_change_commit(change);
+    rotation_store_items(vr, rotation);
 
-    (void) vault_db_find(vr, &total_row, &total,
-               "SELECT"
-               " (SELECT count(*) FROM ciphers WHERE user_id = $1) AS ciphers,"
-               " (SELECT count(*) FROM folders WHERE user_id = $1) AS folders",
-               vault_db_args(S(id)));
-
-    if (ciphers != rotation->n_ciphers || total.ciphers != ciphers
-        || folders != rotation->n_folders || total.folders != folders)
-    {
-        vault_fail(vr, NGX_HTTP_BAD_REQUEST, "All existing items and folders "
-                   "must be included in the rotation.");
-    }
-
-    if (vault_device_rotate(vr, id, &rotation->devices)
+    if (vault_device_rotate(vr, &rotation->user.id, &rotation->devices)
         != rotation->n_devices)
     {
         vault_fail(vr, NGX_HTTP_BAD_REQUEST,
                    "All trusted devices must be your own.");
+    }
+}
+
+
+/*
+ * What was updated and what there is must both be what was sent: no item is
+ * forgotten, none is twice, no attachment keeps a key that nobody can unwrap.
+ */
+
+static void
+rotation_store_items(vault_request_t *vr, const rotation_t *rotation)
+{
+    int64_t          ciphers, folders, files;
+    total_t          total;
+    vault_change_t  *change;
+
+    files = 0;
+
+    change = vault_change(vr, &rotation->user);
+    vault_cipher_update_rows(change, &rotation->ciphers, &ciphers);
+    vault_folder_update_rows(change, &rotation->folders, &folders);
+    vault_file_doom_promises(change);
+
+    if (rotation->files.data) {
+        vault_file_rename(change, &rotation->files, &files);
+        vault_file_refresh_all(change);
+    }
+
+    vault_change_commit(change);
+
+    (void) vault_db_find(vr, &total_row, &total, total_sql,
+                         vault_db_args(S(&rotation->user.id)));
+
+    if (ciphers != rotation->n_ciphers || total.ciphers != ciphers
+        || folders != rotation->n_folders || total.folders != folders
+        || total.files != files)
+    {
+        vault_fail(vr, NGX_HTTP_BAD_REQUEST, "All existing items and folders "
+                   "must be included in the rotation.");
     }
 }
 

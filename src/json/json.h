@@ -75,6 +75,9 @@ struct vault_field_s {
  *                  nested struct, NULL for null
  *  VAULT_LIST      [const vault_shape_t *] the slot is an ngx_array_t of
  *                  structs, elts NULL for null; max 1,000 unless told
+ *  VAULT_MAP       [const vault_shape_t *] in only: an object used as a list;
+ *                  as LIST, but each member's name is read by the first field
+ *                  of the shape, and a value that is a text by the second
  *  VAULT_TEXTS     [const vault_field_t *: one text field as pattern] the
  *                  slot is an ngx_array_t of ngx_str_t, none of them null;
  *                  max as for LIST
@@ -96,7 +99,8 @@ extern const vault_type_t  vault_type_text, vault_type_uuid, vault_type_date,
                            vault_type_email, vault_type_enc,
                            vault_type_base64, vault_type_int, vault_type_bool,
                            vault_type_enum, vault_type_object,
-                           vault_type_list, vault_type_texts,
+                           vault_type_list, vault_type_map,
+                           vault_type_texts,
                            vault_type_fragment, vault_type_fragments,
                            vault_type_array,
                            vault_type_raw, vault_type_const,
@@ -113,6 +117,7 @@ extern const vault_type_t  vault_type_text, vault_type_uuid, vault_type_date,
 #define VAULT_ENUM       &vault_type_enum
 #define VAULT_OBJECT     &vault_type_object
 #define VAULT_LIST       &vault_type_list
+#define VAULT_MAP        &vault_type_map
 #define VAULT_TEXTS      &vault_type_texts
 #define VAULT_FRAGMENT   &vault_type_fragment
 #define VAULT_FRAGMENTS  &vault_type_fragments

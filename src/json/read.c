@@ -295,6 +295,82 @@ vault_list_read(vault_reader_t *rd, const vault_field_t *field,
 
 
 static ngx_int_t
+map_item_read(vault_reader_t *rd, const vault_shape_t *shape,
+    const char *name, json_t *value, u_char *out)
+{
+    ngx_int_t             rc;
+    ngx_str_t             text;
+    const vault_field_t  *key = &shape->fields[0], *only = &shape->fields[1];
+
+    if (json_is_string(value)) {
+        vault_json_init(shape, out);
+        rc = vault_field_read(rd, only, value, out + only->offset);
+
+    } else {
+        rc = shape_read(rd, shape, value, out);
+    }
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    text.data = (u_char *) name;
+    text.len = ngx_strlen(name);
+
+    return vault_field_text(rd, key, &text, out + key->offset);
+}
+
+
+/* Places are numbered: an error does not repeat what a client has written. */
+
+ngx_int_t
+vault_map_read(vault_reader_t *rd, const vault_field_t *field,
+    json_t *value, void *slot)
+{
+    json_t               *item;
+    ngx_int_t             rc;
+    const char           *name;
+    ngx_array_t          *list = slot;
+    vault_place_t         place;
+    const vault_shape_t  *shape = field->arg;
+
+    if (!json_is_object(value)) {
+        return vault_reader_fail(rd, "is not an object");
+    }
+
+    if (json_object_size(value) > vault_field_max(field)) {
+        return vault_reader_fail(rd, "has more than %uz items",
+                                 vault_field_max(field));
+    }
+
+    if (ngx_array_init(list, rd->pool, ngx_max(json_object_size(value), 1),
+                       shape->size)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    place.up = rd->place;
+    place.name = NULL;
+    place.index = 0;
+    rd->place = &place;
+
+    json_object_foreach(value, name, item) {
+        rc = map_item_read(rd, shape, name, item, ngx_array_push(list));
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        place.index++;
+    }
+
+    rd->place = place.up;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
 text_item_read(vault_reader_t *rd, const void *arg, json_t *item, void *slot)
 {
     ngx_int_t             rc;

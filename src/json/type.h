@@ -110,6 +110,8 @@ ngx_int_t vault_object_read(vault_reader_t *rd, const vault_field_t *field,
     json_t *value, void *slot);
 ngx_int_t vault_list_read(vault_reader_t *rd, const vault_field_t *field,
     json_t *value, void *slot);
+ngx_int_t vault_map_read(vault_reader_t *rd, const vault_field_t *field,
+    json_t *value, void *slot);
 ngx_int_t vault_texts_read(vault_reader_t *rd, const vault_field_t *field,
     json_t *value, void *slot);
 

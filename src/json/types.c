@@ -516,6 +516,12 @@ const vault_type_t  vault_type_list = {
     .write = list_write,
 };
 
+const vault_type_t  vault_type_map = {
+    .slot = VAULT_SLOT_ARRAY,
+    .max = ITEMS_MAX,
+    .value = vault_map_read,
+};
+
 const vault_type_t  vault_type_texts = {
     .slot = VAULT_SLOT_ARRAY,
     .max = ITEMS_MAX,

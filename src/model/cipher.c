@@ -4,18 +4,14 @@
 
 #include "cipher.h"
 #include "cipher_row.h"
+#include "file.h"
 #include "id.h"
 
-
-/*
- * Clients send dates with more or fewer digits than they got; the official
- * server allows the same second.
- */
-#define KNOWN_TOLERANCE  1000
 
 typedef struct {
     const vault_user_t  *user;
     vault_cipher_t      *cipher;
+    const ngx_str_t     *files;
     int64_t              known;
 } update_t;
 
@@ -39,6 +35,7 @@ static const vault_column_t  cipher_columns[] = {
     { VAULT_COL_INT, "revised_at", offsetof(vault_cipher_t, revised_at) },
     { VAULT_COL_INT, "deleted_at", offsetof(vault_cipher_t, deleted_at) },
     { VAULT_COL_INT, "archived_at", offsetof(vault_cipher_t, archived_at) },
+    { VAULT_COL_TEXT, "attachments", offsetof(vault_cipher_t, attachments) },
     VAULT_COLUMNS_END
 };
 
@@ -117,6 +114,7 @@ vault_cipher_insert(vault_request_t *vr, const vault_user_t *user,
     cipher->created_at = change->now;
     cipher->revised_at = change->now;
     cipher->deleted_at = VAULT_NULL;
+    ngx_str_null(&cipher->attachments);
 
     vault_change_run(change, NULL, sql,
                      vault_db_args(S(&cipher->id), S(&user->id),
@@ -132,12 +130,13 @@ vault_cipher_insert(vault_request_t *vr, const vault_user_t *user,
 
 void
 vault_cipher_update(vault_request_t *vr, const vault_user_t *user,
-    vault_cipher_t *cipher, int64_t known)
+    vault_cipher_t *cipher, const ngx_str_t *files, int64_t known)
 {
     update_t  update;
 
     update.user = user;
     update.cipher = cipher;
+    update.files = files;
     update.known = known;
 
     vault_db_transaction(vr, cipher_update, &update);
@@ -149,6 +148,7 @@ cipher_update(vault_request_t *vr, void *data)
 {
     update_t  *update = data;
 
+    ngx_str_t        ids;
     ngx_array_t     *rows;
     vault_change_t  *change;
     vault_cipher_t  *row, *cipher = update->cipher;
@@ -161,6 +161,14 @@ cipher_update(vault_request_t *vr, void *data)
     /* with the change begun, nobody else writes to this vault */
 
     change = vault_change(vr, update->user);
+
+    if (update->files->data) {
+        ids = vault_printf(vr, "[\"%V\"]", &cipher->id);
+
+        vault_file_rename(change, update->files, NULL);
+        vault_file_refresh(change, &ids);
+    }
+
     vault_change_list(change, &vault_cipher_row, &rows, sql,
                       vault_db_args(S(&cipher->id), S(&update->user->id)));
     vault_change_refuse(change, VAULT_MISSING);
@@ -173,6 +181,7 @@ cipher_update(vault_request_t *vr, void *data)
     cipher->created_at = row->created_at;
     cipher->revised_at = change->now;
     cipher->deleted_at = row->deleted_at;
+    cipher->attachments = row->attachments;
 
     cipher_store(vr, cipher);
 }
@@ -188,13 +197,10 @@ cipher_check(vault_request_t *vr, const vault_cipher_t *row,
     }
 
     if (update->known != VAULT_NULL
-        && (row->revised_at - update->known > KNOWN_TOLERANCE
-            || update->known - row->revised_at > KNOWN_TOLERANCE))
+        && (row->revised_at - update->known > VAULT_CIPHER_TOLERANCE
+            || update->known - row->revised_at > VAULT_CIPHER_TOLERANCE))
     {
-        vault_fail(vr, NGX_HTTP_BAD_REQUEST,
-                   "The item cannot be saved because it is out of date. "
-                   "To edit this item, first sync your vault, "
-                   "or log out and back in.");
+        vault_fail(vr, VAULT_CIPHER_OUTDATED);
     }
 }
 

@@ -16,6 +16,16 @@
 #define VAULT_CIPHER_MAX       100000 /* of one user */
 #define VAULT_CIPHER_MAX_DATA  500000 /* bytes of the fragment */
 
+/*
+ * Clients send dates with more or fewer digits than they got; the official
+ * server allows the same second.
+ */
+#define VAULT_CIPHER_TOLERANCE  1000
+#define VAULT_CIPHER_OUTDATED                                                 \
+    NGX_HTTP_BAD_REQUEST,                                                     \
+    "The item cannot be saved because it is out of date. To edit this item, " \
+    "first sync your vault, or log out and back in."
+
 typedef enum {
     VAULT_CIPHER_LOGIN = 1,
     VAULT_CIPHER_NOTE,
@@ -36,6 +46,8 @@ typedef struct {
     int64_t    revised_at;
     int64_t    deleted_at;            /* null unless in the trash */
     int64_t    archived_at;           /* null unless archived */
+    ngx_str_t  attachments;           /* "[…]" of those that are ready: file.h;
+                                         null for none */
 } vault_cipher_t;
 
 /* All items of a user up to a type (older clients know fewer). */
@@ -53,11 +65,12 @@ void vault_cipher_insert(vault_request_t *vr, const vault_user_t *user,
 
 /*
  * cipher: id and all that the owner can edit; the rest is filled from the row.
- * 404; 400 for another type, a strange folder, or a row that changed after
- * `known` (ms; VAULT_NULL: whatever it is now).
+ * `files` as for vault_file_rename(), or null.  404; 400 for another type, a
+ * strange folder, or a row that changed after `known` (ms; VAULT_NULL: whatever
+ * it is now).
  */
 void vault_cipher_update(vault_request_t *vr, const vault_user_t *user,
-    vault_cipher_t *cipher, int64_t known);
+    vault_cipher_t *cipher, const ngx_str_t *files, int64_t known);
 
 /* Folder and favorite only, of cipher->id; fills the rest.  404. */
 void vault_cipher_file(vault_request_t *vr, const vault_user_t *user,

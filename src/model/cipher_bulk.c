@@ -4,6 +4,7 @@
 
 #include "cipher.h"
 #include "cipher_row.h"
+#include "file.h"
 
 
 static const vault_column_t  folder_columns[] = {
@@ -59,6 +60,7 @@ vault_cipher_delete(vault_request_t *vr, const vault_user_t *user,
     list = vault_db_json_list(vr, ids);
     change = vault_change(vr, user);
 
+    vault_file_doom_ciphers(change, &list);
     vault_change_run(change, &n, sql, vault_db_args(S(&user->id), S(&list)));
     vault_change_commit(change);
 
@@ -182,6 +184,7 @@ vault_cipher_purge(vault_request_t *vr, const vault_user_t *user)
 
     change = vault_change(vr, user);
 
+    vault_file_doom_attachments(change);
     vault_change_run(change, NULL, ciphers, vault_db_args(S(&user->id)));
     vault_change_run(change, NULL, folders, vault_db_args(S(&user->id)));
     vault_change_commit(change);

@@ -10,7 +10,7 @@
 
 #define CIPHER_COLUMNS                                                        \
     "id, user_id, organization_id, folder_id, type, favorite, data,"          \
-    " created_at, revised_at, deleted_at, archived_at"
+    " created_at, revised_at, deleted_at, archived_at, attachments"
 
 extern const vault_row_t  vault_cipher_row;   /* of vault_cipher_t */
 

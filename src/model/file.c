@@ -340,6 +340,22 @@ vault_file_doom_attachments(vault_change_t *change)
 }
 
 
+/* What is under a key that goes cannot be read when it arrives. */
+
+void
+vault_file_doom_promises(vault_change_t *change)
+{
+    static const char  sql[] =
+        "UPDATE files"
+        " SET state = " DOOMED
+        " WHERE user_id = $1 AND state = " PENDING
+        " AND cipher_id IS NOT NULL";
+
+    vault_change_run(change, NULL, sql,
+                     vault_db_args(S(&change->user->id)));
+}
+
+
 void
 vault_file_doom_all(vault_change_t *change)
 {
@@ -358,6 +374,38 @@ vault_file_refresh(vault_change_t *change, const ngx_str_t *cipher_ids)
 {
     vault_change_run(change, NULL, refresh_sql,
                      vault_db_args(S(&change->user->id), S(cipher_ids)));
+}
+
+
+void
+vault_file_refresh_all(vault_change_t *change)
+{
+    static const char  sql[] =
+        "UPDATE ciphers"
+        " SET attachments = " VAULT_FILE_LIST("f.state = " READY)
+        " WHERE user_id = $1 AND attachments IS NOT NULL";
+
+    vault_change_run(change, NULL, sql,
+                     vault_db_args(S(&change->user->id)));
+}
+
+
+void
+vault_file_rename(vault_change_t *change, const ngx_str_t *rows,
+    int64_t *renamed)
+{
+    static const char  sql[] =
+        "UPDATE files"
+        " SET name = COALESCE(r.name, files.name),"
+        " key = CASE WHEN r.keep = 1 THEN files.key ELSE r.key END"
+        " FROM {{rows $1 (id text, cipher text, name text, key text,"
+        " keep bigint)}} AS r"
+        " WHERE files.id = r.id AND files.cipher_id = r.cipher"
+        " AND files.user_id = $2 AND files.state = " READY
+        " AND (r.keep = 1 OR r.key IS NOT NULL OR files.key IS NULL)";
+
+    vault_change_run(change, renamed, sql,
+                     vault_db_args(S(rows), S(&change->user->id)));
 }
 
 

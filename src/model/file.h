@@ -24,6 +24,7 @@
 
 
 #define VAULT_FILE_PER_CIPHER  100
+#define VAULT_FILE_MAX_NAME    1000   /* bytes of a name, and of a key */
 #define VAULT_FILE_PENDING_MAX 50     /* promised to one user at a time */
 
 typedef enum {
@@ -102,8 +103,19 @@ ngx_uint_t vault_file_doom(vault_request_t *vr, const vault_file_t *file);
 void vault_file_doom_ciphers(vault_change_t *change, const ngx_str_t *ids);
 void vault_file_doom_sends(vault_change_t *change, const ngx_str_t *ids);
 void vault_file_doom_attachments(vault_change_t *change);   /* purge */
+void vault_file_doom_promises(vault_change_t *change);   /* of attachments */
 void vault_file_doom_all(vault_change_t *change);   /* account */
 void vault_file_refresh(vault_change_t *change, const ngx_str_t *cipher_ids);
+void vault_file_refresh_all(vault_change_t *change);   /* of those with any */
+
+/*
+ * New names and keys of attachments that are ready, to be followed by a
+ * refresh.  rows: a JSON array of {"id","cipher","name","key","keep"}; name
+ * null: it stays; keep 1: the key stays.  Passed over is what is not there,
+ * and what would lose its key.
+ */
+void vault_file_rename(vault_change_t *change, const ngx_str_t *rows,
+    int64_t *renamed);
 
 /* Bytes used by a user: ready and pending. */
 int64_t vault_file_used(vault_request_t *vr, const vault_user_t *user);

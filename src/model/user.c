@@ -1,5 +1,5 @@
 #include "../crypto/crypto.h"
-#include "user.h"
+#include "file.h"
 
 
 #define API_KEY_LEN  30
@@ -253,38 +253,26 @@ vault_user_rehash(vault_request_t *vr, const vault_user_t *user,
 }
 
 
-/*
- * One batch: a later statement must not wait for the answer to an earlier one
- * while rows are locked.
- */
-
-static void
-user_delete(vault_request_t *vr, void *data)
-{
-    const vault_user_t  *user = data;
-
-    ngx_uint_t         i;
-    vault_db_batch_t  *batch;
-
-    static const char *const  sql[] = {
-        "DELETE FROM users WHERE id = $1",
-        "DELETE FROM devices WHERE user_id = $1",
-        "DELETE FROM folders WHERE user_id = $1",
-        "DELETE FROM ciphers WHERE user_id = $1"
-    };
-
-    batch = vault_db_batch(vr);
-
-    for (i = 0; i < sizeof(sql) / sizeof(sql[0]); i++) {
-        vault_db_batch_add(batch, NULL, sql[i], vault_db_args(S(&user->id)));
-    }
-
-    vault_db_batch_run(batch);
-}
-
-
 void
 vault_user_delete(vault_request_t *vr, const vault_user_t *user)
 {
-    vault_db_transaction(vr, user_delete, (void *) user);
+    ngx_uint_t       i;
+    vault_change_t  *change;
+
+    static const char *const  sql[] = {
+        "DELETE FROM devices WHERE user_id = $1",
+        "DELETE FROM folders WHERE user_id = $1",
+        "DELETE FROM ciphers WHERE user_id = $1",
+        "DELETE FROM sends WHERE user_id = $1",
+        "DELETE FROM users WHERE id = $1"
+    };
+
+    change = vault_change(vr, user);
+    vault_file_doom_all(change);
+
+    for (i = 0; i < sizeof(sql) / sizeof(sql[0]); i++) {
+        vault_change_run(change, NULL, sql[i], vault_db_args(S(&user->id)));
+    }
+
+    vault_change_commit(change);
 }

@@ -143,7 +143,7 @@ ngx_uint_t vault_user_set_credentials(vault_request_t *vr,
 void vault_user_rehash(vault_request_t *vr, const vault_user_t *user,
     const ngx_str_t *old_hash);
 
-/* Deletes the account with everything that it owns, at once. */
+/* Deletes the account with all that it owns, at once; its files by a job. */
 void vault_user_delete(vault_request_t *vr, const vault_user_t *user);
 
 
