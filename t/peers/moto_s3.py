@@ -33,7 +33,7 @@ def client(service, key="none", secret="none"):
 
 def begin():
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     STATE["s3"] = server.get_host_and_port()[1]
     iam = client("iam")
