@@ -3,17 +3,24 @@
  * sign out on it, so it must mean that the session is over.
  */
 
+#include "../crypto/jwt.h"
+#include "../run/body.h"
 #include "../run/route.h"
 #include "session.h"
 #include "token.h"
 
 
+#define GUARD_OVER  "Your session has expired. Log in again."
+
 static void guard_user(vault_request_t *vr);
-static ngx_str_t guard_bearer(vault_request_t *vr);
+static ngx_uint_t guard_user_admit(vault_request_t *vr,
+    const char **message);
 
 
-const vault_guard_t  vault_guard_anyone = { "anyone", NULL };
-const vault_guard_t  vault_guard_user = { "user", guard_user };
+const vault_guard_t  vault_guard_anyone = { "anyone", NULL, NULL };
+const vault_guard_t  vault_guard_user = {
+    "user", guard_user, guard_user_admit
+};
 
 
 /* The signature is checked first: a forged token costs no query. */
@@ -24,7 +31,7 @@ guard_user(vault_request_t *vr)
     ngx_str_t        token;
     vault_claims_t  *claims;
 
-    token = guard_bearer(vr);
+    token = vault_token_bearer(vr);
 
     claims = vault_token_check(vr, &token, VAULT_ISSUER_LOGIN);
 
@@ -34,30 +41,34 @@ guard_user(vault_request_t *vr)
     }
 
     if (vr->session == NULL) {
-        vault_fail(vr, NGX_HTTP_UNAUTHORIZED,
-                   "Your session has expired. Log in again.");
+        vault_fail(vr, NGX_HTTP_UNAUTHORIZED, GUARD_OVER);
     }
 }
 
 
-static ngx_str_t
-guard_bearer(vault_request_t *vr)
+/* Strangers send no bodies.  Checked once more after, which costs little. */
+static ngx_uint_t
+guard_user_admit(vault_request_t *vr, const char **message)
 {
-    ngx_str_t  value;
+    ngx_int_t  rc;
+    ngx_str_t  token, claims;
 
-    value = vault_header(vr, "Authorization");
-
-    if (value.len < sizeof("Bearer ")
-        || ngx_strncasecmp(value.data, (u_char *) "Bearer ",
-                           sizeof("Bearer ") - 1)
-           != 0)
-    {
-        ngx_str_null(&value);
-        return value;
+    if (!vault_body_announced(vr)) {
+        return 0;
     }
 
-    value.data += sizeof("Bearer ") - 1;
-    value.len -= sizeof("Bearer ") - 1;
+    token = vault_token_bearer(vr);
+    rc = token.len
+         ? vault_jwt_check(vr->pool, vr->conf->keyring, &token,
+                           VAULT_ISSUER_LOGIN, vault_now() / 1000, &claims)
+         : NGX_DECLINED;
 
-    return value;
+    if (rc == NGX_ERROR) {
+        *message = "Out of memory.";
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    *message = GUARD_OVER;
+
+    return rc == NGX_OK ? 0 : NGX_HTTP_UNAUTHORIZED;
 }

@@ -6,7 +6,7 @@
 #include <ngx_config.h>
 #include <malloc.h>
 
-#include "route.h"
+#include "body.h"
 #include "run.h"
 #include "../crypto/crypto.h"
 
@@ -106,7 +106,9 @@ vault_body(vault_request_t *vr)
     }
 
     /* a chunked body did not announce its size: none is read for nothing */
-    if (size > (vr->route->body ? vr->route->body : VAULT_BODY_DEFAULT)) {
+    if ((off_t) size > vault_body_limit(vr)
+        || (vr->route->options & VAULT_BODY_FILE))
+    {
         vault_fail(vr, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
                    "The request body is too large.");
     }
@@ -197,10 +199,21 @@ body_parse_in_thread(vault_request_t *vr, body_parse_t *parse)
 void
 vault_json_read(vault_request_t *vr, const vault_shape_t *shape, void *form)
 {
+    ngx_str_t  text;
+
+    text = vault_body(vr);
+    vault_json_read_text(vr, &text, shape, form);
+}
+
+
+void
+vault_json_read_text(vault_request_t *vr, const ngx_str_t *text,
+    const vault_shape_t *shape, void *form)
+{
     body_parse_t  *parse;
 
     parse = vault_calloc(vr, sizeof(body_parse_t));
-    parse->text = vault_body(vr);
+    parse->text = *text;
     parse->shape = shape;
     parse->form = vault_alloc(vr, shape->size);
     parse->pool = vr->pool;

@@ -1,4 +1,5 @@
 #include "driver.h"
+#include "body.h"
 #include "cors.h"
 #include "run.h"
 
@@ -11,6 +12,7 @@ static void driver_finish(vault_request_t *vr);
 static void driver_finish_task(vault_request_t *vr);
 static ngx_int_t driver_refuse(vault_request_t *vr, ngx_uint_t status,
     const char *message);
+static ngx_uint_t driver_admit(vault_request_t *vr, const char **message);
 static ngx_uint_t driver_is_api(ngx_str_t *path);
 
 
@@ -25,8 +27,9 @@ static ngx_uint_t   driver_refusals;
 ngx_int_t
 vault_driver_handle(ngx_http_request_t *r, vault_conf_t *conf)
 {
-    size_t            limit;
     ngx_int_t         rc;
+    ngx_uint_t        status;
+    const char       *message;
     vault_run_t      *run;
     vault_request_t  *vr;
 
@@ -60,11 +63,9 @@ vault_driver_handle(ngx_http_request_t *r, vault_conf_t *conf)
         return driver_refuse(vr, NGX_HTTP_NOT_ALLOWED, "Method not allowed.");
     }
 
-    limit = vr->route->body ? vr->route->body : VAULT_BODY_DEFAULT;
-
-    if (r->headers_in.content_length_n > (off_t) limit) {
-        return driver_refuse(vr, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
-                             "The request body is too large.");
+    status = driver_admit(vr, &message);
+    if (status) {
+        return driver_refuse(vr, status, message);
     }
 
     ngx_http_set_ctx(r, vr, ngx_http_vault_module);
@@ -72,6 +73,32 @@ vault_driver_handle(ngx_http_request_t *r, vault_conf_t *conf)
     rc = ngx_http_read_client_request_body(r, driver_body_ready);
 
     return rc >= NGX_HTTP_SPECIAL_RESPONSE ? rc : NGX_DONE;
+}
+
+
+/* What can be said before the body comes: 0, or a status and its words. */
+static ngx_uint_t
+driver_admit(vault_request_t *vr, const char **message)
+{
+    off_t                 size;
+    ngx_uint_t            status;
+    const vault_guard_t  *guard = vr->route->guard;
+
+    size = vr->http->headers_in.content_length_n;
+
+    if (size > vault_body_limit(vr)) {
+        *message = "The request body is too large.";
+        return NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
+    }
+
+    if (size < 0 && (vr->route->options & VAULT_BODY_FILE)) {
+        *message = "The request must announce its length.";
+        return NGX_HTTP_LENGTH_REQUIRED;
+    }
+
+    status = guard->admit ? guard->admit(vr, message) : 0;
+
+    return status ? status : vault_body_prepare(vr, message);
 }
 
 
@@ -92,6 +119,7 @@ driver_is_api(ngx_str_t *path)
         ngx_string("/api"),
         ngx_string("/identity"),
         ngx_string("/events"),
+        ngx_string("/files"),
         ngx_string("/icons"),
         ngx_string("/notifications"),
         ngx_null_string
@@ -117,6 +145,8 @@ static ngx_int_t
 driver_refuse(vault_request_t *vr, ngx_uint_t status, const char *message)
 {
     ngx_str_t  text;
+
+    vr->http->expect_tested = 1;      /* do not ask for what is not read */
 
     if (ngx_http_discard_request_body(vr->http) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

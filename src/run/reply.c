@@ -89,6 +89,52 @@ vault_reply_text(vault_request_t *vr, ngx_uint_t status,
 }
 
 
+void
+vault_reply_file(vault_request_t *vr, ngx_fd_t fd, off_t size)
+{
+    ngx_buf_t                *b;
+    ngx_file_t               *file;
+    ngx_chain_t              *cl;
+    ngx_pool_cleanup_t       *cln;
+    ngx_pool_cleanup_file_t  *clnf;
+    static ngx_str_t          attachment = ngx_string("attachment");
+
+    cln = ngx_pool_cleanup_add(vr->pool, sizeof(ngx_pool_cleanup_file_t));
+    if (cln == NULL) {
+        (void) ngx_close_file(fd);
+        vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR, "Out of memory.");
+    }
+
+    cln->handler = ngx_pool_cleanup_file;
+    clnf = cln->data;
+    clnf->fd = fd;
+    clnf->name = (u_char *) "a stored file";
+    clnf->log = vr->http->connection->log;
+
+    file = vault_calloc(vr, sizeof(ngx_file_t));
+    file->fd = fd;
+    file->log = clnf->log;
+    ngx_str_set(&file->name, "a stored file");
+
+    b = vault_calloc(vr, sizeof(ngx_buf_t));
+    b->in_file = size > 0;
+    b->file = file;
+    b->file_last = size;
+
+    cl = vault_alloc(vr, sizeof(ngx_chain_t));
+    cl->buf = b;
+    cl->next = NULL;
+
+    vault_reply_empty(vr, NGX_HTTP_OK);
+    ngx_str_set(&vr->reply.content_type, "application/octet-stream");
+    vr->reply.body = cl;
+    vr->reply.size = size;
+    vr->reply.ranges = 1;
+
+    vault_reply_header(vr, "Content-Disposition", &attachment);
+}
+
+
 ngx_int_t
 vault_run_header(ngx_http_request_t *r, const char *name,
     const ngx_str_t *value)
@@ -129,6 +175,7 @@ reply_headers(vault_request_t *vr)
 
     r->headers_out.status = vr->reply.status;
     r->headers_out.content_length_n = vr->reply.size;
+    r->allow_ranges = vr->reply.ranges;
 
     if (vr->reply.body) {
         r->headers_out.content_type = vr->reply.content_type;

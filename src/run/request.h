@@ -30,6 +30,7 @@ typedef struct vault_route_s    vault_route_t;
 typedef struct vault_co_s       vault_co_t;
 typedef struct vault_defer_s    vault_defer_t;
 typedef struct vault_session_s  vault_session_t;
+typedef struct vault_send_s     vault_send_t;
 typedef struct vault_tx_s       vault_tx_t;
 
 typedef void (*vault_defer_pt)(void *data);
@@ -39,6 +40,7 @@ typedef struct {
     ngx_str_t         content_type;
     ngx_chain_t      *body;           /* NULL: no body */
     off_t             size;
+    ngx_uint_t        ranges;         /* may the client ask for a part? */
 } vault_reply_t;
 
 typedef struct vault_request_s {
@@ -52,6 +54,7 @@ typedef struct vault_request_s {
                                          where the route says {uuid} */
 
     vault_session_t      *session;    /* set by the guard; NULL for nobody */
+    vault_send_t         *send;       /* set by the guard of its receivers */
     vault_tx_t           *tx;         /* the open transaction; or NULL */
     vault_reply_t         reply;
 
@@ -123,6 +126,10 @@ ngx_str_t vault_body(vault_request_t *vr);
 void vault_json_read(vault_request_t *vr, const vault_shape_t *shape,
     void *form);
 
+/* The same for a text that came in some other way. */
+void vault_json_read_text(vault_request_t *vr, const ngx_str_t *text,
+    const vault_shape_t *shape, void *form);
+
 /*
  * The fields of an application/x-www-form-urlencoded body by the same kind
  * of table: text fields and numbers only.
@@ -145,6 +152,8 @@ ngx_str_t vault_origin(vault_request_t *vr);
  *   vault_reply_writer   what was written to a writer from vault_writer().
  *   vault_reply_empty    no body.
  *   vault_reply_text     `text` as it is.
+ *   vault_reply_file     the first `size` bytes of `fd`, to be saved, never
+ *                        shown; ranges allowed.  Takes fd, also if it fails.
  */
 void vault_reply(vault_request_t *vr, const vault_shape_t *view,
     const void *row);
@@ -153,6 +162,7 @@ void vault_reply_list(vault_request_t *vr, const vault_shape_t *view,
 void vault_reply_empty(vault_request_t *vr, ngx_uint_t status);
 void vault_reply_text(vault_request_t *vr, ngx_uint_t status,
     const char *content_type, ngx_str_t *text);
+void vault_reply_file(vault_request_t *vr, ngx_fd_t fd, off_t size);
 vault_writer_t *vault_writer(vault_request_t *vr);
 void vault_reply_writer(vault_request_t *vr, vault_writer_t *w);
 

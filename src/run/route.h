@@ -15,12 +15,21 @@
 typedef void (*vault_handler_pt)(vault_request_t *vr);
 
 /*
+ * Before the body is read: 0, or the status and the words of a refusal.  There
+ * is no coroutine: it may neither vault_fail() nor await nor vault_alloc().
+ */
+typedef ngx_uint_t (*vault_admit_pt)(vault_request_t *vr,
+    const char **message);
+
+/*
  * Who may call.  check(vr) sets vr->session or fails; it may await.  NULL:
- * anybody.  Defined in rules/guard.c, which alone knows sessions.
+ * anybody.  admit() comes first, so that nobody makes us keep a body who may
+ * not send one; or NULL.  Defined in rules/guard.c, which alone knows sessions.
  */
 typedef struct {
     const char         *name;
     vault_handler_pt    check;
+    vault_admit_pt      admit;
 } vault_guard_t;
 
 extern const vault_guard_t  vault_guard_anyone;
@@ -53,9 +62,13 @@ struct vault_route_s {
     vault_handler_pt      handler;
     const vault_guard_t  *guard;
     size_t                body;       /* most bytes of a body; 0: 1 MiB */
+    ngx_uint_t            options;
 };
 
-#define VAULT_ROUTE_END   { VAULT_METHODS, NULL, NULL, NULL, 0 }
+/* The body is received into a file: run/body.h.  At most vault_file_max. */
+#define VAULT_BODY_FILE     0x01
+
+#define VAULT_ROUTE_END   { VAULT_METHODS, NULL, NULL, NULL, 0, 0 }
 #define VAULT_BODY_DEFAULT  (1024 * 1024)
 #define VAULT_BODY_BULK     (128 * 1024 * 1024)  /* import, key rotation */
 
