@@ -162,31 +162,48 @@ vault_aws_region_known(vault_aws_t *aws)
 }
 
 
-ngx_str_t
-vault_aws_region(vault_request_t *vr)
+ngx_int_t
+vault_aws_find_region(vault_request_t *vr, ngx_str_t *region)
 {
-    ngx_str_t     region;
     vault_aws_t  *aws = vr->conf->aws;
 
-    region = vault_aws_region_known(aws);
+    *region = vault_aws_region_known(aws);
 
-    if (region.len) {
-        return region;
+    if (region->len) {
+        return NGX_OK;
     }
 
     if (aws->region.len) {
-        return aws->region;
+        *region = aws->region;
+        return NGX_OK;
     }
 
-    if (vault_aws_instance_region(vr, &region) != NGX_OK) {
-        vault_fail(vr, NGX_HTTP_SERVICE_UNAVAILABLE,
-                   "The region of AWS is not known.");
+    if (vault_aws_instance_region(vr, region) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    if (aws->region.len) {
+        return NGX_OK;                /* another was quicker */
     }
 
     /* for good: as long as the worker lives */
-    aws->region.data = ngx_pstrdup(ngx_cycle->pool, &region);
+    aws->region.data = ngx_pstrdup(ngx_cycle->pool, region);
     if (aws->region.data) {
-        aws->region.len = region.len;
+        aws->region.len = region->len;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_str_t
+vault_aws_region(vault_request_t *vr)
+{
+    ngx_str_t  region;
+
+    if (vault_aws_find_region(vr, &region) != NGX_OK) {
+        vault_fail(vr, NGX_HTTP_SERVICE_UNAVAILABLE,
+                   "The region of AWS is not known.");
     }
 
     return region;
@@ -439,8 +456,7 @@ give(vault_request_t *vr, vault_aws_t *aws)
     vault_aws_keys_t  *keys;
 
     if (aws->keys.access_key.len == 0) {
-        vault_fail(vr, NGX_HTTP_SERVICE_UNAVAILABLE,
-                   "The storage is not available. Please try again.");
+        return NULL;
     }
 
     keys = vault_alloc(vr, sizeof(vault_aws_keys_t));
@@ -454,7 +470,7 @@ give(vault_request_t *vr, vault_aws_t *aws)
 
 
 vault_aws_keys_t *
-vault_aws_credentials(vault_request_t *vr)
+vault_aws_find_credentials(vault_request_t *vr)
 {
     int64_t       now;
     ngx_uint_t    dead;
@@ -473,4 +489,52 @@ vault_aws_credentials(vault_request_t *vr)
     }
 
     return give(vr, aws);
+}
+
+
+vault_aws_keys_t *
+vault_aws_credentials(vault_request_t *vr)
+{
+    vault_aws_keys_t  *keys;
+
+    keys = vault_aws_find_credentials(vr);
+
+    if (keys == NULL) {
+        vault_fail(vr, NGX_HTTP_SERVICE_UNAVAILABLE,
+                   "The storage is not available. Please try again.");
+    }
+
+    return keys;
+}
+
+
+static ngx_uint_t
+same_keys(const vault_aws_keys_t *a, const vault_aws_keys_t *b)
+{
+    return vault_equal(&a->access_key, &b->access_key)
+           && vault_equal(&a->session_token, &b->session_token);
+}
+
+
+vault_aws_keys_t *
+vault_aws_refresh(vault_request_t *vr, const vault_aws_keys_t *refused)
+{
+    int64_t       now;
+    vault_aws_t  *aws = vr->conf->aws;
+
+    now = vault_aws_now();
+
+    if (same_keys(&aws->keys, refused)
+        && (aws->refreshing || now >= aws->retry_at))
+    {
+        await(vr, aws);
+
+        if (same_keys(&aws->keys, refused)) {
+            /* nothing newer: do not ask again for each refusal */
+            aws->retry_at = ngx_max(aws->retry_at, now + RETRY_HARD);
+            return NULL;
+        }
+    }
+
+    return same_keys(&aws->keys, refused) ? NULL : give(vr, aws);
 }

@@ -30,8 +30,19 @@
  */
 vault_aws_t *vault_aws_create(ngx_pool_t *pool);
 
-/* vr->conf->aws says from where.  Awaits. */
+/*
+ * vr->conf->aws says from where.  Awaits.  The second form does not fail but
+ * gives NULL, for work that goes on without them.
+ */
 vault_aws_keys_t *vault_aws_credentials(vault_request_t *vr);
+vault_aws_keys_t *vault_aws_find_credentials(vault_request_t *vr);
+
+/*
+ * After AWS has refused these keys as expired or unknown: others, asked for
+ * now if there are none yet; NULL if there are no others.  Awaits.
+ */
+vault_aws_keys_t *vault_aws_refresh(vault_request_t *vr,
+    const vault_aws_keys_t *refused);
 
 /*
  * The region of AWS_REGION or AWS_DEFAULT_REGION, data NULL if neither is
@@ -39,8 +50,12 @@ vault_aws_keys_t *vault_aws_credentials(vault_request_t *vr);
  */
 ngx_str_t vault_aws_region_known(vault_aws_t *aws);
 
-/* The same, or else that of the instance.  Awaits; 503 if there is none. */
+/*
+ * The same, or else that of the instance.  Awaits; 503 if there is none, or
+ * NGX_DECLINED.
+ */
 ngx_str_t vault_aws_region(vault_request_t *vr);
+ngx_int_t vault_aws_find_region(vault_request_t *vr, ngx_str_t *region);
 
 /* AWS_CA_BUNDLE, for calls to AWS; or NULL. */
 const char *vault_aws_ca_file(vault_aws_t *aws);
