@@ -97,6 +97,8 @@ static ngx_command_t  vault_commands[] = {
               ngx_conf_set_msec_slot, vault.deadline, NULL),
     vault_srv("vault_login_limit", NGX_CONF_TAKE12, vault_set_login_limit,
               vault.limits, NULL),
+    vault_srv("vault_trash_days", NGX_CONF_TAKE1, vault_set_days,
+              vault.trash, NULL),
     vault_srv("vault_sync_cache", NGX_CONF_TAKE1, ngx_conf_set_size_slot,
               sync_cache, NULL),
 

@@ -342,3 +342,34 @@ vault_set_login_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     return NGX_CONF_OK;
 }
+
+
+/* "30" or "off", into seconds; 0: off. */
+char *
+vault_set_days(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    time_t     *seconds;
+    ngx_int_t   days;
+    ngx_str_t  *value;
+
+    seconds = (time_t *) ((char *) conf + cmd->offset);
+    value = cf->args->elts;
+
+    if (*seconds != NGX_CONF_UNSET) {
+        return "is duplicate";
+    }
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        *seconds = 0;
+        return NGX_CONF_OK;
+    }
+
+    days = ngx_atoi(value[1].data, value[1].len);
+    if (days < 1 || days > 36500) {
+        return "takes a number of days, or \"off\"";
+    }
+
+    *seconds = (time_t) days * 24 * 3600;
+
+    return NGX_CONF_OK;
+}

@@ -80,6 +80,8 @@ char *vault_set_domains(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *vault_set_login_limit(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *vault_set_days(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *vault_set_status(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 

@@ -53,6 +53,7 @@ vault_create_srv_conf(ngx_conf_t *cf)
     scf->vault.file_max = NGX_CONF_UNSET;
     scf->vault.file_quota = NGX_CONF_UNSET;
     scf->vault.jobs = NGX_CONF_UNSET_MSEC;
+    scf->vault.trash = NGX_CONF_UNSET;
 
     return scf;
 }
@@ -221,6 +222,8 @@ vault_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_off_value(conf->vault.file_quota, prev->vault.file_quota,
                              1024 * 1024 * 1024);
     ngx_conf_merge_msec_value(conf->vault.jobs, prev->vault.jobs, 60000);
+    ngx_conf_merge_sec_value(conf->vault.trash, prev->vault.trash,
+                             30 * 24 * 3600);
     conf->vault.upload = VAULT_UPLOAD_OWN;
 
     if (conf->jwt_key.len == 0 && conf->jwt_pem.len == 0) {
