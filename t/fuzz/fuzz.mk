@@ -19,6 +19,10 @@ FUZZ_RUNS_base64 := 100000
 
 FUZZ_SRC_router := src/run/router.c
 
+FUZZ_SRC_s3_xml := src/files/s3_xml.c
+
+FUZZ_SRC_s3_url := src/files/s3_url.c src/aws/endpoint.c
+
 .PHONY: fuzz-short fuzz $(FUZZ_NAMES:%=fuzz-short-%) $(FUZZ_NAMES:%=fuzz-%)
 fuzz-short: $(FUZZ_NAMES:%=fuzz-short-%)
 fuzz: $(FUZZ_NAMES:%=fuzz-%)
