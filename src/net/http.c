@@ -1,5 +1,6 @@
 #include "http.h"
 #include "http_loop.h"
+#include "line.h"
 
 #include "../crypto/crypto.h"
 #include "../run/await.h"
@@ -182,54 +183,19 @@ vault_http_header(const vault_http_answer_t *answer, const char *name)
 /* The call, checked: what goes into a line of a request stays in it */
 
 static ngx_uint_t
-is_line(const ngx_str_t *text, u_char least)
-{
-    size_t  i;
-
-    for (i = 0; i < text->len; i++) {
-        if (text->data[i] < least || text->data[i] == 0x7f) {
-            return 0;
-        }
-    }
-
-    return 1;
-}
-
-
-static ngx_uint_t
-is_name(const ngx_str_t *name)
-{
-    size_t  i;
-    u_char  c;
-
-    for (i = 0; i < name->len; i++) {
-        c = name->data[i];
-
-        if ((c < 'a' || c > 'z') && (c < 'A' || c > 'Z')
-            && (c < '0' || c > '9') && c != '-' && c != '_')
-        {
-            return 0;
-        }
-    }
-
-    return name->len != 0;
-}
-
-
-static ngx_uint_t
 is_sound(const vault_http_call_t *call)
 {
     ngx_uint_t  i;
 
     for (i = 0; i < call->nheaders; i++) {
-        if (!is_name(&call->headers[i].key)
-            || !is_line(&call->headers[i].value, ' '))
+        if (!vault_line_is_name(&call->headers[i].key)
+            || !vault_line_is_value(&call->headers[i].value))
         {
             return 0;
         }
     }
 
-    return call->url.len != 0 && is_line(&call->url, '!');
+    return call->url.len != 0 && vault_line_is_target(&call->url);
 }
 
 

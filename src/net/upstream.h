@@ -10,7 +10,8 @@
  * Owns:   idle connections and looked-up addresses, both bounded, of a worker.
  *         An answer lives in the request's pool and is wiped with it.
  * Fails:  NGX_ERROR with answer->error when no complete answer came; any
- *         status is an answer.  Nothing is tried twice here.
+ *         status is an answer.  Nothing is tried twice here, but for a kept
+ *         connection that is closed when it is used; POST takes a new one.
  * Waits:  vault_upstream_request() awaits.  Names are looked up in a thread,
  *         kept 30 s, and all addresses are tried.
  *
@@ -39,7 +40,8 @@ typedef struct {
     const ngx_keyval_t  *headers;     /* besides Host, Content-Length and
                                          Connection */
     ngx_uint_t           nheaders;
-    ngx_chain_t         *body;        /* buffers in memory or in a file */
+    ngx_chain_t         *body;        /* buffers in memory or in a file;
+                                         stays as it is */
     off_t                size;        /* of the body */
     size_t               max;         /* bytes of an answer; 0: 64 KiB */
     ngx_msec_t           connect;     /* ms; 0: 5 s */
