@@ -14,6 +14,7 @@
 #include "src/aws/credentials.h"
 #include "src/crypto/jwt.h"
 #include "src/db/db.h"
+#include "src/files/files.h"
 #include "src/module/module.h"
 #include "src/net/http.h"
 #include "src/run/await.h"
@@ -37,6 +38,13 @@ static ngx_conf_num_bounds_t  vault_rounds_bounds = {
 
 static ngx_conf_num_bounds_t  vault_requests_bounds = {
     ngx_conf_check_num_bounds, 1, 30000
+};
+
+static ngx_conf_enum_t  vault_uploads[] = {
+    { ngx_string("direct"), VAULT_UPLOAD_SET_DIRECT },
+    { ngx_string("presigned"), VAULT_UPLOAD_SET_PRESIGNED },
+    { ngx_string("auto"), VAULT_UPLOAD_SET_AUTO },
+    { ngx_null_string, 0 }
 };
 
 #define VAULT_SRV  NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF
@@ -101,6 +109,16 @@ static ngx_command_t  vault_commands[] = {
               vault.trash, NULL),
     vault_srv("vault_sync_cache", NGX_CONF_TAKE1, ngx_conf_set_size_slot,
               sync_cache, NULL),
+    vault_srv("vault_files", NGX_CONF_TAKE1, ngx_conf_set_str_slot,
+              files, NULL),
+    vault_srv("vault_upload", NGX_CONF_TAKE1, ngx_conf_set_enum_slot,
+              upload, &vault_uploads),
+    vault_srv("vault_file_max", NGX_CONF_TAKE1, vault_set_file_max,
+              vault.file_max, NULL),
+    vault_srv("vault_file_quota", NGX_CONF_TAKE1, vault_set_file_quota,
+              vault.file_quota, NULL),
+    vault_srv("vault_jobs", NGX_CONF_TAKE1, vault_set_jobs,
+              vault.jobs, NULL),
 
     ngx_null_command
 };
@@ -203,6 +221,7 @@ vault_init_module(ngx_cycle_t *cycle)
 
     for (i = 0; i < mcf->vaults.nelts; i++) {
         if (vault_db_check(scf[i]->vault.db, cycle) != NGX_OK
+            || vault_files_check(scf[i]->vault.files, cycle) != NGX_OK
             || vault_load_key(cycle, scf[i]) != NGX_OK)
         {
             return NGX_ERROR;
@@ -277,5 +296,6 @@ vault_exit_process(ngx_cycle_t *cycle)
 
     for (i = 0; i < mcf->vaults.nelts; i++) {
         vault_db_stop(scf[i]->vault.db);
+        vault_files_stop(scf[i]->vault.files);
     }
 }

@@ -56,7 +56,7 @@ struct vault_files_s {
 ngx_int_t vault_files_local_create(ngx_conf_t *cf, const ngx_str_t *url,
     vault_files_t *files);
 ngx_int_t vault_files_s3_create(ngx_conf_t *cf, const ngx_str_t *url,
-    vault_aws_t *aws, vault_files_t *files);
+    vault_aws_t *aws, vault_files_t *files) __attribute__((weak));
 
 
 #endif

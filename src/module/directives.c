@@ -3,6 +3,7 @@
  */
 
 #include "module.h"
+#include "../files/files.h"
 
 
 #define SECRET_MAX  16384             /* bytes of a secret in a file */
@@ -370,6 +371,81 @@ vault_set_days(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     *seconds = (time_t) days * 24 * 3600;
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+vault_set_file_max(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    char              *rc;
+    vault_srv_conf_t  *scf = conf;
+
+    rc = ngx_conf_set_off_slot(cf, cmd, conf);
+    if (rc != NGX_CONF_OK) {
+        return rc;
+    }
+
+    if (scf->vault.file_max == VAULT_FILE_MAX + 1) {
+        scf->vault.file_max = VAULT_FILE_MAX;
+    }
+
+    if (scf->vault.file_max < 1 || scf->vault.file_max > VAULT_FILE_MAX) {
+        return "must be between 1 and 256m: larger files are uploaded in "
+               "blocks, which no store of this server takes";
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_uint_t
+is_off(ngx_conf_t *cf)
+{
+    ngx_str_t  *value = cf->args->elts;
+
+    return ngx_strcmp(value[1].data, "off") == 0;
+}
+
+
+char *
+vault_set_file_quota(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    vault_srv_conf_t  *scf = conf;
+
+    if (!is_off(cf)) {
+        return ngx_conf_set_off_slot(cf, cmd, conf);
+    }
+
+    if (scf->vault.file_quota != NGX_CONF_UNSET) {
+        return "is duplicate";
+    }
+
+    scf->vault.file_quota = 0;
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+vault_set_jobs(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    char              *rc;
+    vault_srv_conf_t  *scf = conf;
+
+    if (!is_off(cf)) {
+        rc = ngx_conf_set_msec_slot(cf, cmd, conf);
+
+        return rc == NGX_CONF_OK && scf->vault.jobs < 1000
+               ? "must be at least 1s, or \"off\"" : rc;
+    }
+
+    if (scf->vault.jobs != NGX_CONF_UNSET_MSEC) {
+        return "is duplicate";
+    }
+
+    scf->vault.jobs = 0;
 
     return NGX_CONF_OK;
 }

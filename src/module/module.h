@@ -24,6 +24,11 @@ typedef struct {
     ngx_uint_t        requests;
 } vault_main_conf_t;
 
+/* Values of vault_upload. */
+#define VAULT_UPLOAD_SET_DIRECT     0
+#define VAULT_UPLOAD_SET_PRESIGNED  1
+#define VAULT_UPLOAD_SET_AUTO       2
+
 typedef struct {
     ngx_uint_t        account;        /* failures of one account */
     time_t            account_window;
@@ -44,6 +49,9 @@ typedef struct {
     ngx_str_t         jwt_pem;        /* or the key itself */
     size_t            sync_cache;
     vault_login_t     login;
+    ngx_str_t         files;          /* URL of the store */
+    ngx_path_t       *temp;           /* where bodies for it come; or NULL */
+    ngx_uint_t        upload;
 
     unsigned          used:1;         /* some location says "vault on" */
 } vault_srv_conf_t;
@@ -65,6 +73,14 @@ void *vault_create_loc_conf(ngx_conf_t *cf);
 char *vault_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child);
 
 
+/* files.c: the store, and how bodies for it are received. */
+
+ngx_int_t vault_attach_files(ngx_conf_t *cf, vault_main_conf_t *mcf,
+    vault_srv_conf_t *scf);
+ngx_int_t vault_set_bodies(ngx_conf_t *cf, vault_srv_conf_t *scf,
+    ngx_http_core_loc_conf_t *clcf);
+
+
 /* directives.c: one function a kind of value. */
 
 char *vault_set_enable(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
@@ -81,6 +97,12 @@ char *vault_set_domains(ngx_conf_t *cf, ngx_command_t *cmd,
 char *vault_set_login_limit(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *vault_set_days(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *vault_set_file_max(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *vault_set_file_quota(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *vault_set_jobs(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *vault_set_status(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);

@@ -44,6 +44,7 @@ vault_create_srv_conf(ngx_conf_t *cf)
     scf->timeout = NGX_CONF_UNSET_MSEC;
     scf->strict = NGX_CONF_UNSET;
     scf->sync_cache = NGX_CONF_UNSET_SIZE;
+    scf->upload = NGX_CONF_UNSET_UINT;
     scf->vault.signups = NGX_CONF_UNSET;
     scf->vault.signup_domains = NGX_CONF_UNSET_PTR;
     scf->vault.kdf_rounds = NGX_CONF_UNSET_UINT;
@@ -153,12 +154,16 @@ attach(ngx_conf_t *cf, vault_main_conf_t *mcf, vault_srv_conf_t *scf)
     }
 
     scf->vault.aws = mcf->aws;
+
+    if (scf->vault.aws == NULL || vault_attach_files(cf, mcf, scf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     scf->vault.cache = vault_cache_create(cf->pool, scf->sync_cache);
     scf->vault.router = vault_router_create(cf->pool, cf->log, vault_routes);
     slot = ngx_array_push(&mcf->vaults);
 
-    if (scf->vault.aws == NULL || scf->vault.cache == NULL
-        || scf->vault.router == NULL || slot == NULL)
+    if (scf->vault.cache == NULL || scf->vault.router == NULL || slot == NULL)
     {
         return NGX_ERROR;
     }
@@ -217,6 +222,9 @@ vault_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
                              prev->vault.refresh_life, 30 * 24 * 3600);
     ngx_conf_merge_msec_value(conf->vault.deadline, prev->vault.deadline,
                               30000);
+    ngx_conf_merge_str_value(conf->files, prev->files, "");
+    ngx_conf_merge_uint_value(conf->upload, prev->upload,
+                              VAULT_UPLOAD_SET_AUTO);
     ngx_conf_merge_off_value(conf->vault.file_max, prev->vault.file_max,
                              VAULT_FILE_MAX);
     ngx_conf_merge_off_value(conf->vault.file_quota, prev->vault.file_quota,
@@ -224,7 +232,6 @@ vault_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_msec_value(conf->vault.jobs, prev->vault.jobs, 60000);
     ngx_conf_merge_sec_value(conf->vault.trash, prev->vault.trash,
                              30 * 24 * 3600);
-    conf->vault.upload = VAULT_UPLOAD_OWN;
 
     if (conf->jwt_key.len == 0 && conf->jwt_pem.len == 0) {
         conf->jwt_key = prev->jwt_key;
@@ -274,9 +281,8 @@ vault_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     clcf->handler = vault_handler;
 
-    /* every route has its own limit; nginx's default would come before it */
-    if (clcf->client_max_body_size == 1024 * 1024) {
-        clcf->client_max_body_size = VAULT_BODY_BULK;
+    if (vault_set_bodies(cf, scf, clcf) != NGX_OK) {
+        return NGX_CONF_ERROR;
     }
 
     if (scf->vault.web_vault.len) {

@@ -21,6 +21,7 @@
 
 #include "../files/files.h"
 #include "../model/file.h"
+#include "../run/route.h"
 
 
 #define VAULT_LINK_LIFE  300          /* seconds */
@@ -58,6 +59,12 @@ ngx_uint_t vault_upload_settle(vault_request_t *vr, const vault_user_t *user);
  */
 ngx_uint_t vault_upload_admit(vault_request_t *vr, const char **message);
 ngx_uint_t vault_download_admit(vault_request_t *vr, const char **message);
+
+extern const vault_guard_t  vault_guard_upload;
+extern const vault_guard_t  vault_guard_download;
+
+#define VAULT_UPLOAD    &vault_guard_upload
+#define VAULT_DOWNLOAD  &vault_guard_download
 
 /* 400 with a clear text if size is 0, or above vault_file_max. */
 void vault_upload_check_size(vault_request_t *vr, int64_t size);

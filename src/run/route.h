@@ -24,7 +24,8 @@ typedef ngx_uint_t (*vault_admit_pt)(vault_request_t *vr,
 /*
  * Who may call.  check(vr) sets vr->session or fails; it may await.  NULL:
  * anybody.  admit() comes first, so that nobody makes us keep a body who may
- * not send one; or NULL.  Defined in rules/guard.c, which alone knows sessions.
+ * not send one; or NULL.  These are in rules/guard.c, which alone knows
+ * sessions; those of signed links in rules/upload.c.
  */
 typedef struct {
     const char         *name;
