@@ -119,7 +119,7 @@ lint: deps
 	@t/tools/scripts
 
 .PHONY: bench run demo routes clean
-bench: deps release
+bench: deps release $(UNIT_BUILD)/presign
 	@t/bench/run
 run:
 	@conf/run

@@ -46,3 +46,10 @@ $(UNIT_BINS): $(UNIT_BUILD)/%: t/unit/%.c $(UNIT_OBJS) \
     $$(UNIT_SRC_$$*) $(UNIT_DEPS)
 	@gcc $(UNIT_OPT) $(UNIT_SAN) $(UNIT_INC) -o $@ $< $(UNIT_SRC_$*) \
 	    $(UNIT_OBJS) $(UNIT_LIBS)
+
+# Speed is measured without the sanitizers.
+$(UNIT_BUILD)/presign: t/bench/presign.c $(UNIT_SRC_sigv4) $(UNIT_LIB) \
+    $(UNIT_DEPS) | $(BUILD)/nginx/objs/Makefile
+	@mkdir -p $(@D)
+	@gcc $(filter-out -O1,$(UNIT_OPT)) $(OPT) $(UNIT_INC) -o $@ $< \
+	    $(UNIT_SRC_sigv4) $(UNIT_LIB) $(UNIT_LIBS)
