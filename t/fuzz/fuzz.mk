@@ -17,6 +17,7 @@ FUZZ_SECONDS ?= 600
 FUZZ_RUNS_jwt    := 5000
 FUZZ_RUNS_base64 := 100000
 
+FUZZ_SRC_multipart := src/run/multipart.c
 FUZZ_SRC_router := src/run/router.c
 
 FUZZ_SRC_s3_xml := src/files/s3_xml.c

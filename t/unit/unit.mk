@@ -23,6 +23,8 @@ UNIT_LIBS  := -ljansson -lcrypto -lpthread
 
 UNIT_SRC_limits := src/rules/limits.c
 
+UNIT_SRC_multipart := src/run/multipart.c
+
 UNIT_SRC_router := src/run/router.c
 
 UNIT_SRC_endpoint := src/aws/endpoint.c
