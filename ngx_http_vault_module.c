@@ -17,6 +17,7 @@
 #include "src/files/files.h"
 #include "src/module/module.h"
 #include "src/net/http.h"
+#include "src/rules/jobs.h"
 #include "src/run/await.h"
 #include "src/run/co.h"
 #include "src/run/driver.h"
@@ -232,6 +233,22 @@ vault_init_module(ngx_cycle_t *cycle)
 }
 
 
+/* One clock a database and worker: the servers that share it share the rest. */
+static ngx_int_t
+vault_start_jobs(ngx_cycle_t *cycle, vault_srv_conf_t **scf, ngx_uint_t n)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < n; i++) {
+        if (scf[i]->vault.db == scf[n]->vault.db && scf[i]->vault.jobs) {
+            return NGX_OK;
+        }
+    }
+
+    return vault_jobs_start(&scf[n]->vault, cycle);
+}
+
+
 static ngx_int_t
 vault_init_process(ngx_cycle_t *cycle)
 {
@@ -262,7 +279,8 @@ vault_init_process(ngx_cycle_t *cycle)
     for (i = 0; i < mcf->vaults.nelts; i++) {
         if (vault_db_start(scf[i]->vault.db, cycle) != NGX_OK
             || vault_task_start(&scf[i]->vault, "start", 0, vault_db_prepare,
-                                NULL) != NGX_OK)
+                                NULL) != NGX_OK
+            || vault_start_jobs(cycle, scf, i) != NGX_OK)
         {
             return NGX_ERROR;
         }

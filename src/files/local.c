@@ -293,6 +293,7 @@ local_delete(vault_request_t *vr, void *data, const ngx_array_t *names,
     vault_local_delete_t  *work;
 
     work = vault_calloc(vr, sizeof(vault_local_delete_t));
+    work->local = data;
     work->n = names->nelts;
     work->paths = vault_calloc(vr, work->n * sizeof(vault_local_path_t));
     work->errs = vault_calloc(vr, work->n * sizeof(ngx_err_t));

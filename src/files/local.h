@@ -47,6 +47,7 @@ typedef struct {
 } vault_local_look_t;
 
 typedef struct {
+    vault_local_t       *local;
     vault_local_path_t  *paths;
     ngx_err_t           *errs;        /* 0: it is gone */
     ngx_uint_t           n;

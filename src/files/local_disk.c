@@ -199,15 +199,39 @@ vault_local_look_work(void *data, ngx_log_t *log)
 }
 
 
+/* The folder of a disk that is not mounted is empty too. */
+static ngx_err_t
+check_there(vault_local_t *local)
+{
+    struct stat  st;
+
+    return stat((char *) local->temp.data, &st) == -1 ? ngx_errno : 0;
+}
+
+
 void
 vault_local_delete_work(void *data, ngx_log_t *log)
 {
+    ngx_err_t              away;
     ngx_uint_t             i;
     vault_local_path_t    *path;
     vault_local_delete_t  *work = data;
 
+    away = check_there(work->local);
+
+    if (away) {
+        ngx_log_error(NGX_LOG_CRIT, log, away,
+                      "vault: \"%V\" is not there: nothing is deleted",
+                      &work->local->temp);
+    }
+
     for (i = 0; i < work->n; i++) {
         path = &work->paths[i];
+
+        if (away) {
+            work->errs[i] = away;
+            continue;
+        }
 
         if (unlink(path->file) == 0) {
             work->errs[i] = sync_folder(path->folder);

@@ -121,6 +121,16 @@ create_files(ngx_conf_t *cf, vault_main_conf_t *mcf, vault_srv_conf_t *scf)
             scf->temp = other[i]->temp;
             return NGX_OK;
         }
+
+        /* jobs would look for the files of the one in the other's store */
+
+        if (other[i]->vault.db == scf->vault.db) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"vault_files\" must be "
+                               "the same in all servers of a database, not "
+                               "\"%V\" and \"%V\"", &other[i]->files,
+                               &scf->files);
+            return NGX_ERROR;
+        }
     }
 
     scf->vault.files = vault_files_create(cf, &scf->files, mcf->aws);

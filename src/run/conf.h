@@ -42,7 +42,8 @@ typedef struct {
     off_t             file_max;       /* bytes of one file */
     off_t             file_quota;     /* bytes of one user; 0: no quota */
     ngx_msec_t        jobs;           /* between two runs; 0: no jobs here */
-    time_t            trash;          /* seconds an item lies there; 0: no end */
+    time_t            trash;          /* seconds that items lie there; 0: for
+                                         ever */
 
     ngx_flag_t        signups;        /* may strangers register? */
     ngx_array_t      *signup_domains; /* of ngx_str_t, lower case; or NULL */
