@@ -505,3 +505,29 @@ ngx_hex_dump(u_char *dst, u_char *src, size_t len)
 
     return dst;
 }
+
+
+void
+ngx_encode_base64(ngx_str_t *dst, ngx_str_t *src)
+{
+    size_t         i;
+    u_char        *p = dst->data;
+    uint32_t       bits;
+    const u_char  *s = src->data;
+
+    static const char  set[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    for (i = 0; i < src->len; i += 3) {
+        bits = (uint32_t) s[i] << 16
+               | (uint32_t) (i + 1 < src->len ? s[i + 1] : 0) << 8
+               | (i + 2 < src->len ? s[i + 2] : 0);
+
+        *p++ = set[bits >> 18];
+        *p++ = set[bits >> 12 & 63];
+        *p++ = i + 1 < src->len ? set[bits >> 6 & 63] : '=';
+        *p++ = i + 2 < src->len ? set[bits & 63] : '=';
+    }
+
+    dst->len = p - dst->data;
+}

@@ -35,6 +35,10 @@ UNIT_SRC_s3_url := src/files/s3_url.c src/aws/endpoint.c
 
 UNIT_SRC_s3_xml := src/files/s3_xml.c
 
+UNIT_SRC_mime := src/mail/mime.c
+
+UNIT_SRC_template := $(wildcard src/mail/template*.c)
+
 .PHONY: unit
 unit: $(UNIT_BINS)
 	@prove -e '' $(UNIT_BINS)
