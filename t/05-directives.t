@@ -61,6 +61,8 @@ sub refused {
 }
 
 
+save('v.txt', '');
+
 my $base = "vault_database sqlite:$root/v.db;\n";
 my $answer = nginx_test("$base$location");
 ok($answer->{ok}, 'two lines are a whole configuration')
@@ -86,6 +88,21 @@ refused('vault_trash_days -1;', qr/a number of days/);
 refused('vault_trash_days 0;', qr/a number of days/);
 refused('vault_trash_days 30d;', qr/a number of days/);
 refused('vault_trash_days off; vault_trash_days 1;', qr/is duplicate/);
+refused('vault_files /var/lib/vault/files;', qr{must be like "file:/});
+refused('vault_files file:;', qr/a folder of its own/);
+refused('vault_files file:/;', qr/a folder of its own/);
+refused('vault_files file:/no/such/folder;', qr{vault_files: folder .* above});
+refused("vault_files file:$root/v.txt;", qr/is not a folder/);
+refused('vault_files file:a; vault_files file:b;', qr/is duplicate/);
+refused('vault_upload sometimes;', qr/invalid value "sometimes"/);
+refused('vault_file_max 257m;', qr/between 1 and 256m/);
+refused('vault_file_max 0;', qr/between 1 and 256m/);
+refused('vault_file_max big;', qr/invalid value/);
+refused('vault_file_quota none;', qr/invalid value/);
+refused('vault_file_quota off; vault_file_quota 1g;', qr/is duplicate/);
+refused('vault_jobs often;', qr/invalid value/);
+refused('vault_jobs 10ms;', qr/at least 1s/);
+refused('vault_jobs 1m; vault_jobs off;', qr/is duplicate/);
 refused('vault_sync_cache lots;', qr/invalid value/);
 refused('vault_login_limit 10;', qr{account=10/5m});
 refused('vault_login_limit account=0/5m;', qr{failures/time});
@@ -106,6 +123,23 @@ for my $case (
     ok(!$answer->{ok}, "refused: vault_database $case->[0]");
     like($answer->{text}, $case->[1], '  and the reason named');
 }
+
+# The store
+
+ok(-d "$root/files/tmp", 'a store beside the database');
+is((stat "$root/files/tmp")[2] & 07777, 0700, 'of its own user');
+
+$answer = nginx_test("${base}vault_files file:$root/elsewhere/;\n"
+                     . "vault_upload presigned; vault_file_max 256m;\n"
+                     . "vault_file_quota off; vault_jobs off;\n$location");
+ok($answer->{ok}, 'a store elsewhere') or diag $answer->{text};
+ok(-d "$root/elsewhere/tmp", 'is made');
+unlike($answer->{text}, qr/client_max_body_size/, 'nothing is in its way');
+
+$answer = nginx_test("${base}client_max_body_size 10m;\n$location");
+ok($answer->{ok}, 'a limit of nginx below the vault\'s');
+like($answer->{text}, qr/"client_max_body_size" is below/, 'is named');
+
 
 # Secrets
 

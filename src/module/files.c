@@ -95,6 +95,18 @@ add_folder(ngx_conf_t *cf, vault_srv_conf_t *scf, const ngx_str_t *folder)
         *above = '/';
     }
 
+    *root = '\0';
+
+    if (ngx_file_info(folder->data, &fi) != NGX_FILE_ERROR
+        && !ngx_is_dir(&fi))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"vault_files\": \"%s\" is "
+                           "not a folder", folder->data);
+        return NGX_ERROR;
+    }
+
+    *root = '/';
+
     if (add_path(cf, folder->data, root - folder->data) == NULL) {
         return NGX_ERROR;
     }
