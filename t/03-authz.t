@@ -8,6 +8,7 @@ use MIME::Base64 qw(encode_base64url);
 use Test::More;
 use Time::HiRes qw(sleep);
 
+use VaultFile qw(form_of promise);
 use VaultTest;
 
 # To be refused is no test of a route.
@@ -64,6 +65,13 @@ my %NAMED = (
     'PUT /api/ciphers/{uuid}/restore'            => 404,
     'PUT /api/ciphers/{uuid}/archive'            => 400,
     'PUT /api/ciphers/{uuid}/unarchive'          => 400,
+    (map { ("$_" => 404) } map { my $verb = $_;
+        map { "$verb->[0] /api/ciphers/{uuid}/attachment$_" }
+            @$verb[1 .. $#$verb] }
+        ['POST', '', '-admin', '/v2', '/{uuid}', '/{uuid}/delete',
+         '/{uuid}/delete-admin'],
+        ['GET', '/{uuid}', '/{uuid}/renew', '/{uuid}/admin'],
+        ['DELETE', '/{uuid}', '/{uuid}/admin']),
     'GET /api/devices/{uuid}'                    => 404,
     'DELETE /api/devices/{uuid}'                 => 404,
     'POST /api/devices/{uuid}/deactivate'        => 404,
@@ -198,6 +206,8 @@ my %mine = (
               ->{json}{data}[0]{id},
 );
 
+$mine{attachment} = promise($server, 'alice', $mine{cipher}, 5)->{id};
+
 is(call($server, 'PUT', "/api/ciphers/$mine{trash}/delete",
         as => 'alice')->{status}, 200, 'alice has something in the trash');
 
@@ -225,7 +235,8 @@ sub path_of {
            : $path =~ /devices/          ? $mine{device}
            : die "say what $path is about\n";
 
-    return $path =~ s/\{\w+\}/$id/r;
+    $path =~ s/\{\w+\}/$id/;
+    return $path =~ s/\{uuid\}/$mine{attachment}/r;
 }
 
 
@@ -235,6 +246,12 @@ sub body_of {
     my ($method, $path) = @_;
 
     return () if $method eq 'GET';
+
+    if ($path =~ m{/attachment(?:-admin|/\{uuid\})?$}) {
+        my ($boundary, $body) = form_of('bytes', enc('bob'));
+        return (body => $body, headers => [
+            "Content-Type: multipart/form-data; boundary=$boundary"]);
+    }
 
     my $cipher = cipher(name => 'bob', folderId => $mine{folder});
     my @ids = @mine{qw(cipher trash)};
@@ -252,6 +269,7 @@ sub body_of {
         auth => b64('x' x 16),
         encryptedUserKey => enc('a'), encryptedPublicKey => enc('b'),
         encryptedPrivateKey => enc('c'),
+        fileName => enc('d'), key => enc('e'), fileSize => 5,
     });
 }
 

@@ -8,6 +8,7 @@
 
 const vault_route_t *const  vault_routes[] = {
     vault_accounts_routes,
+    vault_attachments_routes,
     vault_ciphers_bulk_routes,
     vault_ciphers_routes,
     vault_config_routes,

@@ -9,6 +9,7 @@
 
 
 extern const vault_route_t  vault_accounts_routes[];
+extern const vault_route_t  vault_attachments_routes[];
 extern const vault_route_t  vault_ciphers_bulk_routes[];
 extern const vault_route_t  vault_ciphers_routes[];
 extern const vault_route_t  vault_config_routes[];

@@ -199,7 +199,8 @@ static const char  total_sql[] =
     " (SELECT count(*) FROM ciphers WHERE user_id = $1) AS ciphers,"
     " (SELECT count(*) FROM folders WHERE user_id = $1) AS folders,"
     " (SELECT count(*) FROM files"
-    "  WHERE user_id = $1 AND cipher_id IS NOT NULL AND state = 1) AS files";
+    "  WHERE user_id = $1 AND cipher_id IS NOT NULL"
+    "  AND state = " VAULT_FILE_SQL_READY ") AS files";
 
 
 static void  rotation_master(vault_request_t *vr, rotation_form_t *form,

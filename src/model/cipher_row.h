@@ -8,9 +8,10 @@
 #include "cipher.h"
 
 
-#define CIPHER_COLUMNS                                                        \
+#define CIPHER_COLUMNS  CIPHER_OWN_COLUMNS ", attachments"
+#define CIPHER_OWN_COLUMNS                                                    \
     "id, user_id, organization_id, folder_id, type, favorite, data,"          \
-    " created_at, revised_at, deleted_at, archived_at, attachments"
+    " created_at, revised_at, deleted_at, archived_at"
 
 extern const vault_row_t  vault_cipher_row;   /* of vault_cipher_t */
 

@@ -12,8 +12,8 @@
 
 /* The states in SQL: pending, ready, doomed, deleted. */
 #define PENDING  "0"
-#define READY    "1"
-#define DOOMED   "2"
+#define READY    VAULT_FILE_SQL_READY
+#define DOOMED   VAULT_FILE_SQL_DOOMED
 #define DELETED  "3"
 
 #define KILO     1024
@@ -124,22 +124,22 @@ file_fits(vault_change_t *change, const vault_file_t *file, int64_t quota)
         " AND (SELECT count(*) FROM files"
         "  WHERE cipher_id = $2 AND state < " DOOMED ") <= $3";
 
-    rows = vault_alloc(change->vr, sizeof(ngx_array_t *));
+    rows = vault_alloc(change->vr, 3 * sizeof(ngx_array_t *));
 
     if (quota) {
-        vault_change_list(change, &id_row, rows, fits,
+        vault_change_list(change, &id_row, &rows[0], fits,
                           vault_db_args(S(owner), I(quota)));
         vault_change_refuse(change, NGX_HTTP_BAD_REQUEST,
                             "Not enough storage available.");
     }
 
-    vault_change_list(change, &id_row, rows, promised,
+    vault_change_list(change, &id_row, &rows[1], promised,
                       vault_db_args(S(owner), I(VAULT_FILE_PENDING_MAX)));
     vault_change_refuse(change, NGX_HTTP_BAD_REQUEST,
                         "Too many uploads at once. Try again later.");
 
     if (file->cipher_id.data) {
-        vault_change_list(change, &id_row, rows, attached,
+        vault_change_list(change, &id_row, &rows[2], attached,
                           vault_db_args(S(owner), S(&file->cipher_id),
                                         I(VAULT_FILE_PER_CIPHER)));
         vault_change_refuse(change, NGX_HTTP_BAD_REQUEST,

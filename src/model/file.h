@@ -34,6 +34,9 @@ typedef enum {
     VAULT_FILE_DELETED
 } vault_file_state_e;
 
+#define VAULT_FILE_SQL_READY   "1"
+#define VAULT_FILE_SQL_DOOMED  "2"
+
 typedef struct {
     ngx_str_t  id;                    /* UUID; the object's name */
     ngx_str_t  user_id;

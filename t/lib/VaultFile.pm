@@ -19,7 +19,7 @@ use VaultHttp;
 use VaultServer qw(call user);
 
 our @EXPORT_OK = qw(promise put_file post_file attachments link_of path_of
-                    send_of);
+                    form_of send_of);
 
 
 # A link without the origin that it is under
@@ -92,11 +92,13 @@ sub put_file {
 
 
 sub form_of {
-    my ($bytes) = @_;
+    my ($bytes, $name) = @_;
+
+    $name //= '2.x|y|z';
 
     return ('x--boundary',
             "--x--boundary\r\nContent-Disposition: form-data; name=\"data\"; "
-            . "filename=\"2.x|y|z\"\r\nContent-Type: "
+            . "filename=\"$name\"\r\nContent-Type: "
             . "application/octet-stream\r\n\r\n$bytes\r\n"
             . "--x--boundary--\r\n");
 }
