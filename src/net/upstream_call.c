@@ -44,6 +44,20 @@ call_reinit_request(ngx_http_request_t *r)
 }
 
 
+/* What a task waits for does not hold up a worker that is to end. */
+static ngx_int_t
+call_output(void *data, ngx_chain_t *in)
+{
+    vault_upstream_op_t  *op = data;
+    ngx_http_upstream_t  *u = op->standin.sub.upstream;
+
+    u->peer.connection->read->cancelable = op->vr->http == NULL;
+    u->peer.connection->write->cancelable = op->vr->http == NULL;
+
+    return ngx_chain_writer(&u->writer, in);
+}
+
+
 static ngx_int_t
 call_process_header(ngx_http_request_t *r)
 {
@@ -179,6 +193,8 @@ prepare(vault_upstream_op_t *op)
     u->process_header = call_process_header;
     u->abort_request = call_abort_request;
     u->finalize_request = call_finalize_request;
+    u->output.output_filter = call_output;
+    u->output.filter_ctx = op;
 
     return prepare_buffer(op, &u->buffer);
 }

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """A web server with any manners, for net/upstream*.c.
 
-    t/peers/manners.py [CERT KEY]      prints its port, then serves until stdin
-                                       ends; with a certificate, over TLS
+    t/peers/manners.py [CERT KEY]      prints two ports, then serves until
+                                       stdin ends; the first one speaks TLS if
+                                       there is a certificate
 
-What a request's path asks for is a function below.  GET /control tells the
-counts of connections and requests and what was sent last, POST /control
-forgets them.
+What a request's path asks for is a function below.  The second port is asked
+GET /control for the counts of connections and requests and for what was sent
+last; POST /control forgets them.
 """
 
 import hashlib
@@ -59,7 +60,7 @@ class Talk:
         self.method, target, _ = lines[0].split(" ")
         url = urllib.parse.urlsplit(target)
         self.path = url.path
-        self.query = dict(urllib.parse.parse_qsl(url.query))
+        self.query = dict(urllib.parse.parse_qsl(url.query, True))
         self.headers = [line.split(": ", 1) for line in lines[1:]]
         self.left = int(self.header("content-length") or 0)
         self.asked += 1
@@ -228,6 +229,11 @@ def long(talk):
     talk.answer(headers=["X-Long: " + "x" * int(talk.query["n"])])
 
 
+MANNERS = {"/" + function.__name__: function for function in (
+    echo, big, status, bodiless, head, chunked, raw, stale, once, slow, drip,
+    silent, deaf, early, thrice, many, long)}
+
+
 def control(talk):
     talk.body()
     with LOCK:
@@ -236,17 +242,14 @@ def control(talk):
         text = json.dumps(COUNTS)
     talk.answer(text, headers=["Content-Type: application/json",
                                "Connection: close"])
-    raise Gone
 
 
 def serve(talk):
     while True:
         talk.head()
-        if talk.path != "/control":
-            with LOCK:
-                COUNTS["requests"] += 1
-        name = talk.path.strip("/")
-        function = globals().get(name)
+        with LOCK:
+            COUNTS["requests"] += 1
+        function = MANNERS.get(talk.path)
         if function is None:
             talk.answer("no such manners", 404)
         else:
@@ -287,6 +290,18 @@ def accept(listener, context):
                          daemon=True).start()
 
 
+def accept_control(listener):
+    while True:
+        sock, _ = listener.accept()
+        try:
+            talk = Talk(sock, 0)
+            talk.head()
+            control(talk)
+        except (Gone, OSError, ValueError):
+            pass
+        sock.close()
+
+
 def main():
     COUNTS.update(FRESH, last=None)
     context = None
@@ -298,24 +313,12 @@ def main():
                      daemon=True).start()
     print(listener.getsockname()[1], flush=True)
 
-    # over TLS the counts are asked for beside it
+    # beside it, so that asking for the counts changes none
     plain = socket.create_server(("127.0.0.1", 0), backlog=16)
     threading.Thread(target=accept_control, args=(plain,),
                      daemon=True).start()
     print(plain.getsockname()[1], flush=True)
     sys.stdin.read()
-
-
-def accept_control(listener):
-    while True:
-        sock, _ = listener.accept()
-        try:
-            talk = Talk(sock, 0)
-            talk.head()
-            control(talk)
-        except (Gone, OSError, ValueError):
-            pass
-        sock.close()
 
 
 main()
