@@ -22,6 +22,9 @@ const vault_route_t *const  vault_routes[] = {
     vault_import_routes,
     vault_odds_routes,
     vault_rotation_routes,
+    vault_send_access_routes,
+    vault_send_files_routes,
+    vault_sends_routes,
     vault_sync_routes,
 #if (VAULT_DEBUG)
     vault_debug_routes,

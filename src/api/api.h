@@ -23,6 +23,9 @@ extern const vault_route_t  vault_identity_routes[];
 extern const vault_route_t  vault_import_routes[];
 extern const vault_route_t  vault_odds_routes[];
 extern const vault_route_t  vault_rotation_routes[];
+extern const vault_route_t  vault_send_access_routes[];
+extern const vault_route_t  vault_send_files_routes[];
+extern const vault_route_t  vault_sends_routes[];
 extern const vault_route_t  vault_sync_routes[];
 
 #if (VAULT_DEBUG)

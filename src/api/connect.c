@@ -11,6 +11,7 @@
 #include "../rules/password.h"
 #include "../rules/profile.h"
 #include "../rules/token.h"
+#include "send_access.h"
 
 
 /* Most often that a refresh is written down: clients refresh at each sync. */
@@ -40,6 +41,7 @@ static void  connect_token(vault_request_t *vr);
 static void  grant_password(vault_request_t *vr, token_form_t *form);
 static void  grant_refresh(vault_request_t *vr, token_form_t *form);
 static void  grant_api_key(vault_request_t *vr, token_form_t *form);
+static void  grant_send(vault_request_t *vr, token_form_t *form);
 
 
 const vault_route_t  vault_connect_routes[] = {
@@ -52,6 +54,7 @@ static const grant_t  grants[] = {
     { ngx_string("password"),           grant_password },
     { ngx_string("refresh_token"),      grant_refresh },
     { ngx_string("client_credentials"), grant_api_key },
+    { ngx_string("send_access"),        grant_send },
     { ngx_null_string, NULL }
 };
 
@@ -384,4 +387,13 @@ grant_api_key(vault_request_t *vr, token_form_t *form)
     vault_limits_passed(vr, &id);
 
     sign_in(vr, user, form, 0);
+}
+
+
+/* Nobody signs in: it is a stranger's token for one Send. */
+
+static void
+grant_send(vault_request_t *vr, token_form_t *form)
+{
+    vault_send_grant(vr);
 }

@@ -20,7 +20,6 @@ const vault_route_t  vault_odds_routes[] = {
     { GET, "/api/emergency-access/trusted",   odds_list, VAULT_USER },
     { GET, "/api/notifications",              odds_list, VAULT_USER },
     { GET, "/api/plans",                      odds_list, VAULT_ANYONE },
-    { GET, "/api/sends",                      odds_list, VAULT_USER },
     { GET, "/api/tasks",                      odds_list, VAULT_USER },
     { GET, "/api/two-factor",                 odds_list, VAULT_USER },
     { GET, "/api/two-factor/get-device-verification-settings",

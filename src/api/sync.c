@@ -11,6 +11,7 @@
 #include "../rules/profile.h"
 #include "../model/cipher.h"
 #include "../model/folder.h"
+#include "send_form.h"
 #include "view.h"
 
 
@@ -108,13 +109,14 @@ newest_type(vault_request_t *vr)
 static void
 sync_write(vault_request_t *vr, const sync_t *sync)
 {
-    ngx_array_t       *folders, *ciphers;
+    ngx_array_t       *folders, *ciphers, *sends;
     vault_writer_t    *w;
     vault_db_batch_t  *batch;
 
     batch = vault_db_batch(vr);
     vault_folder_batch(batch, vault_me(vr), &folders);
     vault_cipher_batch(batch, vault_me(vr), sync->most, &ciphers);
+    vault_send_batch(batch, vault_me(vr), &sends);
     vault_db_batch_run(batch);                        /* awaits */
 
     w = vault_writer(vr);
@@ -135,8 +137,7 @@ sync_write(vault_request_t *vr, const sync_t *sync)
 
     vault_json_open(w, "policies", '[');
     vault_json_close(w, ']');
-    vault_json_open(w, "sends", '[');
-    vault_json_close(w, ']');
+    vault_sends_write(vr, w, "sends", sends);
     vault_user_decryption_write(vr, w, "userDecryption");
     vault_json_cstring(w, "object", "sync");
 

@@ -77,8 +77,8 @@ void vault_send_update(vault_request_t *vr, const vault_user_t *user,
     vault_send_t *send, ngx_uint_t keep);
 
 /* Nobody is asked for a password any more.  404; else as it is now. */
-vault_send_t *vault_send_delete_password(vault_request_t *vr, const vault_user_t *user,
-    const ngx_str_t *id);
+vault_send_t *vault_send_delete_password(vault_request_t *vr,
+    const vault_user_t *user, const ngx_str_t *id);
 
 /* With its file; also one that is still to come.  404. */
 void vault_send_delete(vault_request_t *vr, const vault_user_t *user,
