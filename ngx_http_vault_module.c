@@ -15,6 +15,7 @@
 #include "src/crypto/jwt.h"
 #include "src/db/db.h"
 #include "src/files/files.h"
+#include "src/module/bucket.h"
 #include "src/module/module.h"
 #include "src/net/http.h"
 #include "src/rules/jobs.h"
@@ -69,6 +70,13 @@ static ngx_command_t  vault_commands[] = {
       vault_set_status,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
+      NULL },
+
+    { ngx_string("vault_bucket"),
+      NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      vault_set_bucket,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(vault_loc_conf_t, bucket),
       NULL },
 
     { ngx_string("vault_requests"),
@@ -126,7 +134,7 @@ static ngx_command_t  vault_commands[] = {
 
 
 static ngx_http_module_t  vault_module_ctx = {
-    NULL,
+    vault_bucket_variables,
     vault_postconfiguration,
     vault_create_main_conf,
     NULL,
@@ -156,11 +164,15 @@ ngx_module_t  ngx_http_vault_module = {
 static ngx_int_t
 vault_postconfiguration(ngx_conf_t *cf)
 {
+    vault_main_conf_t  *mcf;
+
     if (ngx_test_config && getenv("VAULT_PRINT_ROUTES")) {
         vault_router_print(vault_routes, STDOUT_FILENO);
     }
 
-    return NGX_OK;
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_vault_module);
+
+    return mcf->bucket ? vault_bucket_install(cf) : NGX_OK;
 }
 
 

@@ -34,6 +34,7 @@ typedef struct {
     void (*send)(vault_request_t *vr, void *data, const ngx_str_t *name);
 
     /* … and a bucket these. */
+    ngx_int_t (*place)(void *data, vault_files_place_t *place);
     ngx_str_t (*put_link)(vault_request_t *vr, void *data,
         const ngx_str_t *name, time_t life);
     ngx_str_t (*get_link)(vault_request_t *vr, void *data,
@@ -56,7 +57,7 @@ struct vault_files_s {
 ngx_int_t vault_files_local_create(ngx_conf_t *cf, const ngx_str_t *url,
     vault_files_t *files);
 ngx_int_t vault_files_s3_create(ngx_conf_t *cf, const ngx_str_t *url,
-    vault_aws_t *aws, vault_files_t *files) __attribute__((weak));
+    vault_aws_t *aws, vault_files_t *files);
 
 
 #endif

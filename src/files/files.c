@@ -30,12 +30,6 @@ vault_files_create(ngx_conf_t *cf, const ngx_str_t *url, vault_aws_t *aws)
                                                                   : NULL;
     }
 
-    if (has_scheme(url, "s3://") && vault_files_s3_create == NULL) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"vault_files\": S3 is not "
-                           "built in");
-        return NULL;
-    }
-
     if (has_scheme(url, "s3://")) {
         return vault_files_s3_create(cf, url, aws, files) == NGX_OK ? files
                                                                     : NULL;
@@ -77,6 +71,14 @@ ngx_uint_t
 vault_files_is_bucket(vault_files_t *files)
 {
     return files->adapter->put_link != NULL;
+}
+
+
+ngx_int_t
+vault_files_place(vault_files_t *files, vault_files_place_t *place)
+{
+    return files->adapter->place ? files->adapter->place(files->data, place)
+                                 : NGX_DECLINED;
 }
 
 

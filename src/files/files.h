@@ -49,6 +49,16 @@ ngx_str_t vault_files_folder(vault_files_t *files);
 /* Do clients reach the store by themselves? */
 ngx_uint_t vault_files_is_bucket(vault_files_t *files);
 
+/* Where a bucket is: what nginx itself is to ask for a client. */
+typedef struct {
+    ngx_str_t    url;                 /* "https://host[:port]" */
+    ngx_str_t    host;                /* "host[:port]" */
+    ngx_str_t    path;                /* what stands before a name */
+} vault_files_place_t;
+
+/* NGX_DECLINED for a folder, or if no request has asked for it yet. */
+ngx_int_t vault_files_place(vault_files_t *files, vault_files_place_t *place);
+
 
 /* Stores; durable when it returns; replaces what was there. */
 void vault_files_put(vault_request_t *vr, const ngx_str_t *name,

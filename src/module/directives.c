@@ -29,6 +29,18 @@ vault_set_enable(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 char *
+vault_set_bucket(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    vault_main_conf_t  *mcf;
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_vault_module);
+    mcf->bucket = 1;
+
+    return ngx_conf_set_flag_slot(cf, cmd, conf);
+}
+
+
+char *
 vault_set_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_core_loc_conf_t  *clcf;

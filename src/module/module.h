@@ -22,6 +22,7 @@ typedef struct {
     ngx_array_t       vaults;         /* of vault_srv_conf_t *, in use */
     vault_aws_t      *aws;            /* credentials, for all of them */
     ngx_uint_t        requests;
+    unsigned          bucket:1;       /* some location says "vault_bucket" */
 } vault_main_conf_t;
 
 /* Values of vault_upload. */
@@ -58,6 +59,7 @@ typedef struct {
 
 typedef struct {
     ngx_flag_t        enable;
+    ngx_flag_t        bucket;         /* hands uploads on: bucket.h */
 } vault_loc_conf_t;
 
 
@@ -84,6 +86,7 @@ ngx_int_t vault_set_bodies(ngx_conf_t *cf, vault_srv_conf_t *scf,
 /* directives.c: one function a kind of value. */
 
 char *vault_set_enable(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *vault_set_bucket(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *vault_set_secret(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *vault_set_jwt_key(ngx_conf_t *cf, ngx_command_t *cmd,

@@ -2,6 +2,7 @@
  * The configuration: created, inherited, and made into vaults.
  */
 
+#include "bucket.h"
 #include "module.h"
 #include "../api/api.h"
 #include "../aws/credentials.h"
@@ -255,6 +256,7 @@ vault_create_loc_conf(ngx_conf_t *cf)
     lcf = ngx_pcalloc(cf->pool, sizeof(vault_loc_conf_t));
     if (lcf) {
         lcf->enable = NGX_CONF_UNSET;
+        lcf->bucket = NGX_CONF_UNSET;
     }
 
     return lcf;
@@ -270,14 +272,19 @@ vault_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_core_loc_conf_t  *clcf;
 
     ngx_conf_merge_value(conf->enable, prev->enable, 0);
+    ngx_conf_merge_value(conf->bucket, prev->bucket, 0);
+
+    scf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_vault_module);
+
+    if (conf->bucket && vault_bucket_check(cf, &scf->vault) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
     if (!conf->enable || clcf->handler) {
         return NGX_CONF_OK;
     }
-
-    scf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_vault_module);
 
     clcf->handler = vault_handler;
 
