@@ -648,7 +648,8 @@ sub test_configuration {
         ['s3://Vault', qr{"Vault" is not the name of a bucket}],
         ['s3://vault?regoin=x', qr/unknown option "regoin"/],
         ['s3://vault?region=EU', qr/"EU" is not the name of a region/],
-        ['s3://vault?endpoint=minio:9000', qr/the endpoint "minio:9000" does not begin/],
+        ['s3://vault?endpoint=minio:9000',
+         qr/the endpoint "minio:9000" does not begin/],
         ['s3://vault?storage_class=GLACIER', qr/what is stored as "GLACIER"/],
         ['s3://vault?sse=no', qr/sse is AES256/],
     );
