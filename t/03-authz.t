@@ -36,6 +36,9 @@ my %OPEN = (
     'POST /identity/accounts/register/send-verification-email'    => 400,
     'POST /identity/accounts/register/verification-email-clicked' => 400,
     'POST /identity/accounts/register/finish'       => 400,
+    # alice's Send has a password
+    'POST /api/sends/access/{id}'           => 401,
+    'POST /api/sends/{id}/access/file/{id}' => 401,
     'PUT /files/{uuid}'             => 400,   # a link without its signature
     'GET /files/{uuid}'             => 400,
 );
@@ -80,6 +83,14 @@ my %NAMED = (
     'POST /api/devices/identifier/{id}/token'    => 404,
     'PUT /api/devices/identifier/{id}/web-push-auth'  => 404,
     'POST /api/devices/identifier/{id}/web-push-auth' => 404,
+    'GET /api/sends/{uuid}'                      => 404,
+    'PUT /api/sends/{uuid}'                      => 404,
+    'DELETE /api/sends/{uuid}'                   => 404,
+    'PUT /api/sends/{uuid}/remove-password'      => 404,
+    'PUT /api/sends/{uuid}/remove-auth'          => 404,
+    'GET /api/sends/{uuid}/file/{uuid}'          => 404,
+    'POST /api/sends/{uuid}/file/{uuid}'         => 404,
+    'POST /api/sends/access/file/{id}'           => 401,
     'PUT /api/devices/{id}/keys'                 => 404,
     'POST /api/devices/{id}/keys'                => 404,
 );
@@ -100,6 +111,7 @@ my %LISTED = (
     'POST /api/ciphers/purge'     => 200,
     'POST /api/ciphers/import'    => 200,
     'DELETE /api/folders'         => 200,
+    'POST /api/sends/access'      => 401,
 );
 
 # Routes that reach nothing but the caller's own account
@@ -114,7 +126,8 @@ my %OWN = map { $_ => 1 } (
         delete key-management/user-key-id
         key-management/rotate-user-account-keys)),
     (map { "POST $_" } qw(/events/collect /api/events/collect
-                          /api/folders)),
+                          /api/folders /api/sends /api/sends/file
+                          /api/sends/file/v2)),
     (map { "GET /api/$_" } qw(
         accounts/revision-date accounts/organizations ciphers
         ciphers/has-unassigned-ciphers devices folders sync auth-requests
@@ -195,6 +208,13 @@ sub deleted_token {
 
 # What alice has
 
+sub send_form {
+    my ($name) = @_;
+
+    return (type => 0, name => enc($name), key => enc('key'),
+            text => { text => enc($name) }, deletionDate => date(86400));
+}
+
 my %mine = (
     folder => call($server, 'POST', '/api/folders', as => 'alice',
                    json => folder('mine'))->{json}{id},
@@ -204,6 +224,9 @@ my %mine = (
                    json => cipher(name => 'trash'))->{json}{id},
     device => call($server, 'GET', '/api/devices', as => 'alice')
               ->{json}{data}[0]{id},
+    send   => call($server, 'POST', '/api/sends', as => 'alice',
+                   json => { send_form('mine'), password => b64('x' x 32) })
+              ->{json}{id},
 );
 
 $mine{attachment} = promise($server, 'alice', $mine{cipher}, 5)->{id};
@@ -226,6 +249,8 @@ sub state_of_alice {
 
 sub path_of {
     my ($path) = @_;
+
+    return $path =~ s/\{\w+\}/$mine{send}/gr if $path =~ /sends/;
 
     my $id = $path =~ m{^/files/}         ? $mine{cipher}
            : $path =~ /folders/          ? $mine{folder}
@@ -252,6 +277,8 @@ sub body_of {
         return (body => $body, headers => [
             "Content-Type: multipart/form-data; boundary=$boundary"]);
     }
+
+    return (json => { send_form('bob') }) if $path =~ m{/sends};
 
     my $cipher = cipher(name => 'bob', folderId => $mine{folder});
     my @ids = @mine{qw(cipher trash)};
