@@ -6,9 +6,11 @@ use warnings;
 use JSON::PP ();
 use Test::More 'no_plan';
 
+use VaultFile qw(promise post_file);
 use VaultTest;
 
-my $server = vault_server(vault => 'vault_login_limit off;');
+my $server = vault_server(vault => "vault_login_limit off;\n"
+                                 . "vault_upload direct;\nvault_jobs off;");
 my $path = '/api/accounts/key-management/rotate-user-account-keys';
 my $new_id = '00112233445566778899aabbccddeeff';
 my $missing = 'All existing items and folders must be included in the '
@@ -43,6 +45,10 @@ sub rotation {
         %{cipher(type => $_->{type}, name => "rotated $_->{id}")},
         id => $_->{id}, folderId => $_->{folderId},
         favorite => $_->{favorite},
+        attachments2 => { map { $_->{id} => {
+            fileName => enc("rotated $_->{id}"),
+            key => $_->{key} && enc("key of $_->{id}") } }
+            @{$_->{attachments} || []} },
     } } @{$sync->{ciphers}};
     my @folders = map { { id => $_->{id}, name => enc("rotated $_->{id}") } }
         @{$sync->{folders}};
@@ -110,6 +116,20 @@ my @item = map { post('alice', 'ciphers', $_)->{id} } (
 is(call($server, 'PUT', "/api/ciphers/$item[1]/delete", as => 'alice')
    ->{status}, 200, 'one item lies in the trash');
 
+# Attachments: two of one item, one of another, one that has not come yet
+
+sub attach {
+    my ($item, $bytes) = @_;
+
+    my $file = promise($server, 'alice', $item, length $bytes);
+    is(post_file($server, 'alice', "/api/ciphers/$item/attachment/$file->{id}",
+                 $bytes)->{status}, 200, 'a file is attached');
+    return $file->{id};
+}
+
+my @file = map { attach($_, "file of $_") } @item[0, 0, 1];
+my $promise = promise($server, 'alice', $item[0], 5)->{id};
+
 my $foreign = post('bob', 'ciphers', cipher(name => 'of bob'))->{id};
 my $foreign_folder = post('bob', 'folders', folder('of bob'))->{id};
 
@@ -123,6 +143,11 @@ my @ciphers = @{$good->{accountData}{ciphers}};
 my @folders = @{$good->{accountData}{folders}};
 
 is(@ciphers, 5, 'the trash is a part of the vault');
+
+# Where the items stand in the list
+my %at = map { my $n = $_;
+               ($n => (grep { $ciphers[$_]{id} eq $item[$n] } 0 .. 4)[0]) }
+         0, 1;
 
 my @bad = (
     ['a wrong password', 'oldMasterKeyAuthenticationHash', b64('x'),
@@ -150,6 +175,22 @@ my @bad = (
      [$folders[0], { id => $foreign_folder, name => enc('x') }], $missing],
     ['a folder in plain text', 'accountData.folders.0.name', 'plain'],
     ['no folders', 'accountData.folders', undef],
+    ['no attachments', "accountData.ciphers.$at{0}.attachments2", undef,
+     $missing],
+    ['an attachment is missing', "accountData.ciphers.$at{0}.attachments2",
+     { %{$ciphers[$at{0}]{attachments2}}{$file[0]} }, $missing],
+    ['one of the trash is missing', "accountData.ciphers.$at{1}.attachments2",
+     {}, $missing],
+    ['an attachment of another item', "accountData.ciphers.$at{1}",
+     { %{$ciphers[$at{1}]}, attachments2 => {
+         %{$ciphers[$at{0}]{attachments2}} } }, $missing],
+    ['an attachment without its key', "accountData.ciphers.$at{0}"
+     . ".attachments2.$file[0].key", undef, $missing],
+    ['an attachment with a plain key', "accountData.ciphers.$at{0}"
+     . ".attachments2.$file[0].key", 'key'],
+    ['attachments of an older client', "accountData.ciphers.$at{0}", {
+        %{$ciphers[$at{0}]}, attachments2 => undef, attachments => {
+            map { $_ => enc('x') } @file[0, 1] } }, $missing],
     ['a Send', 'accountData.sends', [{}]],
     ['emergency access', 'accountUnlockData.emergencyAccessUnlockData',
      [{ id => uuid('x') }]],
@@ -232,6 +273,13 @@ for my $kind (qw(ciphers folders)) {
 
     is($is{$item[0]}{folderId}, $folder{work}, 'an item stays in its folder');
     ok($is{$item[1]}{deletedDate}, 'and in the trash');
+    is_deeply([map { $_->{id} => @$_{qw(fileName key size)} }
+               map { @{$is{$_}{attachments}} } @item[0, 1]],
+              [map { $_ => enc("rotated $_"), enc("key of $_"), 44 } @file],
+              'attachments have new names and keys');
+    is(call($server, 'GET', "/api/ciphers/$item[0]/attachment/$promise/renew",
+            headers => ["Authorization: Bearer $alice->{token}"])->{status},
+       404, 'bytes under the old key are not waited for');
     ok($is{$item[3]}{favorite}, 'and a favorite');
 }
 

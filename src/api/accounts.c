@@ -7,6 +7,7 @@
 #include "../rules/keys.h"
 #include "../rules/master.h"
 #include "../rules/profile.h"
+#include "../rules/upload.h"
 
 
 static void  accounts_profile(vault_request_t *vr);
@@ -234,10 +235,15 @@ accounts_set_key_id(vault_request_t *vr)
 static void
 accounts_revision_date(vault_request_t *vr)
 {
+    vault_user_t    *me = vault_me(vr);
     vault_writer_t  *w;
 
+    if (vault_upload_settle(vr, me)) {                /* awaits */
+        me->revised_at = vault_user_get(vr, &me->id)->revised_at;
+    }
+
     w = vault_writer(vr);
-    vault_json_integer(w, NULL, vault_me(vr)->revised_at);
+    vault_json_integer(w, NULL, me->revised_at);
     vault_reply_writer(vr, w);
 }
 

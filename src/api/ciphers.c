@@ -4,6 +4,7 @@
 
 #include "../run/route.h"
 #include "../rules/session.h"
+#include "../rules/upload.h"
 #include "../model/cipher.h"
 #include "cipher_form.h"
 #include "view.h"
@@ -117,6 +118,8 @@ const vault_shape_t  vault_cipher_view =
 static void
 ciphers_list(vault_request_t *vr)
 {
+    (void) vault_upload_settle(vr, vault_me(vr));     /* awaits */
+
     vault_reply_list(vr, &vault_cipher_view,
                      vault_cipher_list(vr, vault_me(vr)));
 }

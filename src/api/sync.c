@@ -9,6 +9,7 @@
 #include "../rules/cache.h"
 #include "../rules/domains.h"
 #include "../rules/profile.h"
+#include "../rules/upload.h"
 #include "../model/cipher.h"
 #include "../model/folder.h"
 #include "send_form.h"
@@ -38,11 +39,17 @@ static void  sync_write(vault_request_t *vr, const sync_t *sync);
 static void
 sync_get(vault_request_t *vr)
 {
-    sync_t               sync;
-    ngx_str_t            key, mark;
-    const vault_user_t  *me = vault_me(vr);
+    sync_t         sync;
+    ngx_str_t      key, mark;
+    vault_user_t  *me = vault_me(vr);
 
     sync_read(vr, &sync);
+
+    /* a file that has arrived in a bucket is a change that nobody made here */
+
+    if (vault_upload_settle(vr, me)) {                /* awaits */
+        me->revised_at = vault_user_get(vr, &me->id)->revised_at;
+    }
 
     /* revised_at moves with every change; a new stamp may come without one */
 
