@@ -3,8 +3,8 @@ checked: a judge of our signatures that nobody of this project wrote.
 
 Started by t/peers/moto.  Prints the port of its control, serves until stdin
 ends.  GET /control tells the port of S3, the keys and the objects (key to
-size); POST /control puts {"put": {"key": "text"}} or removes {"drop": […]},
-by boto3.
+size); POST /control puts {"put": {"key": "text"}}, removes {"drop": ["key"]}
+or reads {"get": ["key"]}, by boto3.
 """
 
 import http.server
@@ -63,12 +63,17 @@ class Control(http.server.BaseHTTPRequestHandler):
             s3().put_object(Bucket=BUCKET, Key=key, Body=text.encode())
         for key in wish.get("drop", []):
             s3().delete_object(Bucket=BUCKET, Key=key)
-        self.do_GET()
+        self.tell({key: s3().get_object(Bucket=BUCKET, Key=key)["Body"].read()
+                   .decode("latin-1") for key in wish.get("get", [])})
 
     def do_GET(self):
+        self.tell({})
+
+    def tell(self, bodies):
         found = s3().list_objects_v2(Bucket=BUCKET).get("Contents", [])
         body = json.dumps({**STATE, "objects": {
-            each["Key"]: each["Size"] for each in found}}).encode()
+            each["Key"]: each["Size"] for each in found},
+            "bodies": bodies}).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
