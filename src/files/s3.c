@@ -5,6 +5,7 @@
 #include "s3.h"
 
 #include "../crypto/crypto.h"
+#include "../run/await.h"
 #include "s3_xml.h"
 
 #include <ngx_md5.h>
@@ -13,6 +14,7 @@
 #define BATCH        1000             /* keys of one DeleteObjects */
 #define MD5_LEN      16
 #define ANSWER_MAX   (2 * 1024 * 1024)
+#define SLOWEST      (256 * 1024)     /* bytes a second to a bucket */
 
 #define UNAVAILABLE  "The storage is not available. Please try again."
 #define REGION_ELSE  "us-east-1"      /* what stores that are not AWS expect */
@@ -162,6 +164,8 @@ s3_put(vault_request_t *vr, void *data, const ngx_str_t *name,
     add_header(&call, "x-amz-server-side-encryption", &s3->url.sse);
     add_header(&call, "x-amz-server-side-encryption-aws-kms-key-id",
                &s3->url.kms_key);
+
+    vault_wait_longer(vr, (ngx_msec_t) (bytes->size * 1000 / SLOWEST));
 
     if (vault_s3_call(vr, s3, &call, &answer) != NGX_OK) {
         vault_fail(vr, NGX_HTTP_SERVICE_UNAVAILABLE, UNAVAILABLE);

@@ -38,6 +38,12 @@ ngx_int_t vault_wait(vault_request_t *vr, ngx_msec_t timeout,
 /* From an event handler on the main stack: resumes the request. */
 void vault_wake(vault_request_t *vr);
 
+/*
+ * Puts the request's deadline off: for bytes that must still go elsewhere, as
+ * long as they take at the slowest.
+ */
+void vault_wait_longer(vault_request_t *vr, ngx_msec_t ms);
+
 /* Awaits `ms` milliseconds. */
 void vault_sleep(vault_request_t *vr, ngx_msec_t ms);
 

@@ -37,6 +37,7 @@ typedef struct {
     ngx_event_t       timeout;        /* of the await */
     ngx_event_t       deadline;       /* armed from the first await on, so that
                                          a worker that shuts down waits */
+    ngx_msec_t        longer;         /* what it is put off by until then */
     run_wake_e        reason;
     vault_cancel_pt   cancel;         /* of the pending operation */
     void             *cancel_data;

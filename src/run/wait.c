@@ -59,7 +59,7 @@ wait_suspend(vault_request_t *vr)
     vault_run_t  *run = vault_run(vr);
 
     if (vr->http && !run->waited && vr->conf->deadline) {
-        ngx_add_timer(&run->deadline, vr->conf->deadline);
+        ngx_add_timer(&run->deadline, vr->conf->deadline + run->longer);
     }
 
     run->waited = 1;
@@ -67,6 +67,24 @@ wait_suspend(vault_request_t *vr)
     run->reason = RUN_WOKEN;
 
     vault_co_suspend();
+}
+
+
+void
+vault_wait_longer(vault_request_t *vr, ngx_msec_t ms)
+{
+    vault_run_t      *run = vault_run(vr);
+    ngx_msec_int_t    left;
+
+    if (!run->deadline.timer_set) {
+        run->longer += ms;            /* not yet armed */
+        return;
+    }
+
+    left = (ngx_msec_int_t) (run->deadline.timer.key - ngx_current_msec);
+
+    ngx_del_timer(&run->deadline);
+    ngx_add_timer(&run->deadline, (left > 0 ? (ngx_msec_t) left : 0) + ms);
 }
 
 
