@@ -74,8 +74,24 @@ sub examples {
     like(nginx_test(read_conf($_)), qr/test is successful/,
          "nginx takes conf/$_") for 'minimal.conf', 'single.conf';
 
-    # Also what its comments offer: each "#directive …;" in turn.
+    # The location for uploads, and the resolver that it asks for.
     my $text = read_conf('single.conf');
+    my $bucket = VaultNginx::read_file("$ROOT/conf/bucket.conf");
+    my $files = 'vault_files s3://bucket?region=eu-west-1;';
+
+    VaultNginx::write_file("$dir/bucket.conf", $bucket);
+    $text =~ s{^( +)location / \{}{$1$files\ninclude $dir/bucket.conf;\n$&}m;
+    like(nginx_test($text), qr/"vault_bucket" without "resolver"/,
+         'conf/bucket.conf wants a resolver');
+
+    my ($resolver) = $bucket =~ /^#\s+(resolver .*;)$/m;
+    $text =~ s{\Q$files\E}{$files $resolver};
+    my $said = nginx_test($text);
+    like($said, qr/test is successful/, 'nginx takes conf/bucket.conf');
+    unlike($said, qr/\[warn\].*bucket/, 'without a warning of it');
+
+    # Also what its comments offer: each "#directive …;" in turn.
+    $text = read_conf('single.conf');
     my @offers = $text =~ /^ +#((?:vault|real|set)\S* .*;)$/mg;
     cmp_ok(@offers, '>', 4, 'conf/single.conf has offers in comments');
 
@@ -91,6 +107,7 @@ sub examples {
         $changed =~ s/^ +#\Q$offer\E$/        $offer/m;
         $changed =~ s{file:/etc/vault/database}{file:$dir/database};
         $changed =~ s{/usr/share/vault/web}{$dir/web};
+        $changed =~ s{^( +)vault_origin}{$1vault_files file:$dir/files;\n$&}m;
         like(nginx_test($changed), qr/test is successful/, $offer);
     }
 }
@@ -134,13 +151,17 @@ sub documented {
 }
 
 
-# "`5s`" against the number that the module merges in
+# "`5s`" against the number that the module merges in; without a unit, a time
+# is in days
 
 sub value_of {
-    my ($text) = @_;
+    my ($text, $kind) = @_;
 
     my %unit = (s => 1, m => 60, h => 3600, d => 86400);
+    my %size = (k => 1 << 10, m => 1 << 20, g => 1 << 30);
+    return $1 * $size{$2} if $kind =~ /size|off/ && $text =~ /^`(\d+)([kmg])`$/;
     return $1 * $unit{$2} if $text =~ /^`(\d+)([smhd])`$/;
+    return $1 * $unit{d} if $kind eq 'sec' && $text =~ /^`(\d+)`$/;
     return $1 if $text =~ /^`(\d+)`$/;
     return { on => 1, off => 0 }->{$1} if $text =~ /^`(on|off)`$/;
     return $1 if $text =~ /^`(\D.*)`$/;
@@ -163,7 +184,8 @@ sub module_defaults {
 
         next if !defined $name || $value !~ /^"(.+)"$|^([\d\s*]+)$/;
         $value = defined $1 ? $1 : eval $2;
-        $default{$name} = $kind eq 'msec' ? $value / 1000 : $value;
+        $value /= 1000 if $kind eq 'msec';
+        $default{$name} = [$kind, $value];
     }
 
     return \%default;
@@ -188,11 +210,10 @@ sub directives {
     cmp_ok(keys %$defaults, '>', 5, 'defaults were read');
 
     for my $name (sort keys %$defaults) {
-        my $value = value_of($documented->{$name}{default});
+        my ($kind, $value) = @{$defaults->{$name}};
 
-        # 32m is a size there, and minutes to value_of()
-        $value = $value / 60 * 1024 * 1024 if $name eq 'vault_sync_cache';
-        is($value, $defaults->{$name}, "default of $name");
+        is(value_of($documented->{$name}{default}, $kind), $value,
+           "default of $name");
     }
 }
 
