@@ -474,6 +474,83 @@ is(VaultServer::sql("SELECT count(*) FROM sends WHERE user_id = '"
 is_deeply([$small->stop], [], 'that server is well');
 
 
+# A key rotation wraps the keys of all Sends anew, and nothing else.
+
+sub rotation {
+    my ($as, @sends) = @_;
+
+    my $user = user($as);
+
+    return api($as, 'POST',
+               'accounts/key-management/rotate-user-account-keys', {
+        oldMasterKeyAuthenticationHash => $user->{hash},
+        accountUnlockData => {
+            masterPasswordUnlockData => {
+                kdfType => 0, kdfIterations => 600000, kdfMemory => undef,
+                kdfParallelism => undef, email => $user->{email},
+                masterKeyAuthenticationHash => b64("rotated hash of $as"),
+                masterKeyEncryptedUserKey => enc("rotated key of $as"),
+                masterPasswordHint => undef,
+            },
+            emergencyAccessUnlockData => [], passkeyUnlockData => [],
+            organizationAccountRecoveryUnlockData => [],
+            deviceKeyUnlockData => [],
+        },
+        accountKeys => {
+            userKeyEncryptedAccountPrivateKey => enc("rotated pair of $as"),
+            accountPublicKey => $user->{public_key},
+        },
+        accountData => { ciphers => [], folders => [], sends => \@sends },
+    });
+}
+
+sub rotated { return { %{$_[0]}, key => enc("rotated $_[0]{id}") } }
+
+my $all = 'All existing sends must be included in the rotation.';
+my $erins = good('erin', 'POST', 'sends',
+                 text('erin', authType => 1, password => $secret));
+my $file = send_of($server, 'erin', 7);
+my $late = send_of($server, 'erin', 8)->{send};
+post_file($server, 'erin', "/api/sends/$file->{send}/file/$file->{id}",
+          'x' x 7);
+
+my @two = @{sends_of('erin')};
+is(@two, 2, 'erin has two Sends, and one that is to come');
+
+refused('none is sent', rotation('erin'), 400, $all);
+refused('one is missing', rotation('erin', rotated($two[0])), 400, $all);
+refused('one is there twice',
+        rotation('erin', map { rotated($_) } @two, $two[0]), 400, $all);
+refused('one of somebody else',
+        rotation('erin', map { rotated($_) } @two, $locked), 400, $all);
+refused('one without a key', rotation('erin', rotated($two[0]),
+        { %{$two[1]}, key => undef }), 400);
+is_deeply([sort map { json_text($_) } @{sends_of('erin')}],
+          [sort map { json_text($_) } @two], 'refusals change nothing');
+
+$hash = hash_of($erins);
+is(rotation('erin', map { rotated($_) } @two)->{status}, 200, 'all of them');
+
+{
+    my $erin = login($server, { %{user('erin')},
+                                hash => b64('rotated hash of erin') });
+    my $sync = call($server, 'GET', '/api/sync', headers =>
+                    ["Authorization: Bearer $erin->{token}"])->{json};
+    my %is = map { $_->{id} => $_ } @{$sync->{sends}};
+
+    is_deeply([map { $is{$_->{id}}{key} } @two],
+              [map { enc("rotated $_->{id}") } @two], 'have their new keys');
+    is_deeply([map { { %{$is{$_->{id}}}, key => 0, revisionDate => 0 } } @two],
+              [map { { %$_, key => 0, revisionDate => 0 } } @two],
+              'and are the same else');
+    is(hash_of($erins), $hash, 'the password too');
+    is(VaultServer::sql("SELECT count(*) FROM sends WHERE id = '$late'") + 0,
+       0, 'what was to come, under the old key, is forgotten');
+    is(VaultServer::sql("SELECT state FROM files WHERE send_id = '$late'")
+       + 0, 2, 'and its file given up');
+}
+
+
 # An account takes its Sends with it.
 
 my $gone = good('carol', 'POST', 'sends/file/v2', file('gone', 5))

@@ -6,6 +6,7 @@
 #include "../run/route.h"
 #include "../model/cipher.h"
 #include "../model/folder.h"
+#include "../model/send.h"
 #include "../rules/keys.h"
 #include "../rules/master.h"
 #include "../rules/password.h"
@@ -25,7 +26,7 @@ const vault_route_t  vault_rotation_routes[] = {
 typedef struct {
     ngx_array_t      ciphers;         /* of vault_cipher_form_t */
     ngx_array_t      folders;         /* of vault_folder_t */
-    ngx_array_t      sends;
+    ngx_array_t      sends;           /* of vault_send_t */
 } data_form_t;
 
 typedef struct {
@@ -57,8 +58,10 @@ typedef struct {
     ngx_str_t        folders;
     ngx_str_t        devices;
     ngx_str_t        files;
+    ngx_str_t        sends;
     int64_t          n_ciphers;
     int64_t          n_folders;
+    int64_t          n_sends;
     int64_t          n_devices;
 } rotation_t;
 
@@ -66,6 +69,7 @@ typedef struct {
     int64_t          ciphers;
     int64_t          folders;
     int64_t          files;
+    int64_t          sends;
 } total_t;
 
 
@@ -107,6 +111,16 @@ static const vault_field_t  device_row_fields[] = {
     VAULT_FIELDS_END
 };
 
+/* The rest of a Send is under its own key, which alone is wrapped anew. */
+
+static const vault_field_t  send_fields[] = {
+    { "id",  VAULT_UUID, offsetof(vault_send_t, id), VAULT_REQUIRED },
+    { "key", VAULT_ENC,  offsetof(vault_send_t, key), VAULT_REQUIRED, 1000 },
+    VAULT_FIELDS_END
+};
+
+static const vault_shape_t  send_form =
+    VAULT_SHAPE(send_fields, vault_send_t);
 static const vault_shape_t  folder_form =
     VAULT_SHAPE(folder_fields, vault_folder_t);
 static const vault_shape_t  device_form =
@@ -120,8 +134,8 @@ static const vault_field_t  data_fields[] = {
       VAULT_CIPHER_MAX, &vault_cipher_form },
     { "folders", VAULT_LIST, offsetof(data_form_t, folders), VAULT_REQUIRED,
       VAULT_FOLDER_MAX, &folder_form },
-    { "sends",   VAULT_LIST, offsetof(data_form_t, sends), 0, 0,
-      &other_form },
+    { "sends",   VAULT_LIST, offsetof(data_form_t, sends), 0,
+      VAULT_SEND_MAX, &send_form },
     VAULT_FIELDS_END
 };
 
@@ -189,6 +203,7 @@ static const vault_column_t  total_columns[] = {
     { VAULT_COL_INT, "ciphers", offsetof(total_t, ciphers) },
     { VAULT_COL_INT, "folders", offsetof(total_t, folders) },
     { VAULT_COL_INT, "files", offsetof(total_t, files) },
+    { VAULT_COL_INT, "sends", offsetof(total_t, sends) },
     VAULT_COLUMNS_END
 };
 
@@ -198,6 +213,7 @@ static const char  total_sql[] =
     "SELECT"
     " (SELECT count(*) FROM ciphers WHERE user_id = $1) AS ciphers,"
     " (SELECT count(*) FROM folders WHERE user_id = $1) AS folders,"
+    " (SELECT count(*) FROM sends WHERE user_id = $1) AS sends,"
     " (SELECT count(*) FROM files"
     "  WHERE user_id = $1 AND cipher_id IS NOT NULL"
     "  AND state = " VAULT_FILE_SQL_READY ") AS files";
@@ -289,8 +305,8 @@ rotation_data(vault_request_t *vr, rotation_form_t *form,
     data = form->data;
     unlock = form->unlock;
 
-    if (data->sends.nelts || unlock->emergency.nelts
-        || unlock->recovery.nelts || unlock->passkeys.nelts)
+    if (unlock->emergency.nelts || unlock->recovery.nelts
+        || unlock->passkeys.nelts)
     {
         vault_fail(vr, NGX_HTTP_BAD_REQUEST, "There is something in the "
                    "request that this server does not keep.");
@@ -309,6 +325,7 @@ rotation_data(vault_request_t *vr, rotation_form_t *form,
 
     rotation->n_ciphers = data->ciphers.nelts;
     rotation->n_folders = data->folders.nelts;
+    rotation->n_sends = data->sends.nelts;
     rotation->n_devices = unlock->devices.nelts;
 
     rotation->ciphers = vault_cipher_form_rows(vr, cipher,       /* awaits */
@@ -316,6 +333,7 @@ rotation_data(vault_request_t *vr, rotation_form_t *form,
     rotation->files = vault_cipher_form_files(vr, cipher,
                                               data->ciphers.nelts);
     rotation->folders = rotation_rows(vr, &folder_form, &data->folders);
+    rotation->sends = rotation_rows(vr, &send_form, &data->sends);
     rotation->devices = rotation_rows(vr, &device_rows, &unlock->devices);
 }
 
@@ -357,7 +375,7 @@ rotation_store(vault_request_t *vr, void *data)
 static void
 rotation_store_items(vault_request_t *vr, const rotation_t *rotation)
 {
-    int64_t          ciphers, folders, files;
+    int64_t          ciphers, folders, files, sends;
     total_t          total;
     vault_change_t  *change;
 
@@ -366,6 +384,7 @@ rotation_store_items(vault_request_t *vr, const rotation_t *rotation)
     change = vault_change(vr, &rotation->user);
     vault_cipher_update_rows(change, &rotation->ciphers, &ciphers);
     vault_folder_update_rows(change, &rotation->folders, &folders);
+    vault_send_update_rows(change, &rotation->sends, &sends);
     vault_file_doom_promises(change);
 
     if (rotation->files.data) {
@@ -384,6 +403,11 @@ rotation_store_items(vault_request_t *vr, const rotation_t *rotation)
     {
         vault_fail(vr, NGX_HTTP_BAD_REQUEST, "All existing items and folders "
                    "must be included in the rotation.");
+    }
+
+    if (sends != rotation->n_sends || total.sends != sends) {
+        vault_fail(vr, NGX_HTTP_BAD_REQUEST,
+                   "All existing sends must be included in the rotation.");
     }
 }
 

@@ -15,7 +15,8 @@
 #define SEND_READY                                                            \
     "(sends.type = 0"                                                         \
     " OR EXISTS (SELECT 1 FROM files AS f"                                    \
-    "  WHERE f.send_id = sends.id AND f.state = 1))"
+    "  WHERE f.send_id = sends.id"                                            \
+    "  AND f.state = " VAULT_FILE_SQL_READY "))"
 
 /* Whether receivers may have it. */
 #define SEND_OPEN(now)                                                        \
@@ -272,8 +273,9 @@ vault_send_update_rows(vault_change_t *change, const ngx_str_t *rows,
 
     static const char  doom[] =
         "UPDATE files"
-        " SET state = 2"
-        " WHERE user_id = $1 AND state = 0 AND send_id IS NOT NULL";
+        " SET state = " VAULT_FILE_SQL_DOOMED
+        " WHERE user_id = $1 AND state < " VAULT_FILE_SQL_READY
+        " AND send_id IS NOT NULL";
 
     static const char  forget[] =
         "DELETE FROM sends"
@@ -302,7 +304,8 @@ vault_send_find_any(vault_request_t *vr, const ngx_str_t *id)
         " u.email, f.id AS file_id, f.state AS file_state"
         " FROM sends AS s"
         " JOIN users AS u ON u.id = s.user_id"
-        " LEFT JOIN files AS f ON f.send_id = s.id AND f.state < 2"
+        " LEFT JOIN files AS f ON f.send_id = s.id"
+        "  AND f.state < " VAULT_FILE_SQL_DOOMED
         " WHERE s.id = $1";
 
     send = vault_calloc(vr, sizeof(vault_send_t));
