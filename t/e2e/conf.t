@@ -88,7 +88,7 @@ sub examples {
     $text =~ s{\Q$files\E}{$files $resolver};
     my $said = nginx_test($text);
     like($said, qr/test is successful/, 'nginx takes conf/bucket.conf');
-    unlike($said, qr/\[warn\].*bucket/, 'without a warning of it');
+    unlike($said, qr/\[warn\]/, 'without a warning');
 
     # Also what its comments offer: each "#directive …;" in turn.
     $text = read_conf('single.conf');
@@ -107,7 +107,8 @@ sub examples {
         $changed =~ s/^ +#\Q$offer\E$/        $offer/m;
         $changed =~ s{file:/etc/vault/database}{file:$dir/database};
         $changed =~ s{/usr/share/vault/web}{$dir/web};
-        $changed =~ s{^( +)vault_origin}{$1vault_files file:$dir/files;\n$&}m;
+        $changed =~ s{^( +)vault_origin}{$1vault_files file:$dir/files;\n$&}m
+            if $changed !~ /^ +vault_files/m;
         like(nginx_test($changed), qr/test is successful/, $offer);
     }
 }
