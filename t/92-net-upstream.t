@@ -395,8 +395,11 @@ sub test_times {
                 method => 'PUT', file => file_of('ten', 10_000_000),
                 silence => 300) });
     takes('little by little', 0.8, 5, sub {
-        is(ask('/drip?s=0.2', silence => 500 * $SLOW)->{body}, 'slow',
+        is(ask('/drip?s=0.1', silence => 500 * $SLOW)->{body}, 'slow',
            'little by little') });
+    takes('too little by little', 0.4, 1.9, sub {
+        refused('too little by little', qr/timed out in the answer/,
+                '/drip?s=0.25', silence => 400) });
 
     # a full queue of connections: the next one's first packet is dropped
     my $full = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1)
@@ -430,6 +433,8 @@ sub test_hosts {
     refused('no such name', qr/looked up/, '/', host => 'no-such-host.invalid');
     is(ask('/echo', host => 'localhost')->{status}, 200, 'a name');
     is(ask('/echo', host => 'localhost')->{status}, 200, 'known by now');
+    refused('nobody there by IPv6', qr/cannot connect/, '/', port => $port,
+            host => $_) for '::1', '[::1]';
 }
 
 
@@ -667,7 +672,7 @@ sub test_leaving {
 
     for my $round (1 .. 5) {
         my @socks = (at_once(5, '/silent'), at_once(5, '/slow?s=0.1'),
-                     at_once(5, '/drip?s=0.02'));
+                     at_once(5, '/drip?s=0.01'));
         sleep 0.03 * $round;
         VaultHttp::reset($_) for @socks;
     }

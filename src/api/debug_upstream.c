@@ -9,7 +9,7 @@
 
 #if (VAULT_DEBUG)
 
-#define HOSTS  16
+#define HOSTS  64
 
 static void upstream_ask(vault_request_t *vr);
 static void upstream_task(vault_request_t *vr);
@@ -267,7 +267,6 @@ task_ended(void *data)
 static void
 task_run(vault_request_t *vr, void *data)
 {
-    ngx_str_t               error;
     vault_http_answer_t     answer;
     vault_upstream_call_t   call;
 
@@ -287,8 +286,7 @@ task_run(vault_request_t *vr, void *data)
     while (task.done < task.times) {
         (void) vault_upstream_request(vr, task.up, &call, &answer);
         task.status = answer.status;
-        error = answer.error;
-        *ngx_cpymem(task.error, error.data, ngx_min(error.len, 127)) = '\0';
+        (void) ngx_snprintf(task.error, 127, "%V%Z", &answer.error);
         task.done++;
     }
 }

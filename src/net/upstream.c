@@ -5,6 +5,31 @@
 #include "upstream_part.h"
 
 
+/* With a zero at its end, and without the brackets of an IPv6 address. */
+static ngx_int_t
+copy_host(ngx_pool_t *pool, vault_upstream_t *up, const ngx_str_t *host)
+{
+    ngx_str_t  name = *host;
+
+    if (name.len > 2 && name.data[0] == '[' && name.data[name.len - 1] == ']')
+    {
+        name.data++;
+        name.len -= 2;
+    }
+
+    up->host.len = name.len;
+    up->host.data = ngx_pnalloc(pool, name.len + 1);
+
+    if (name.len == 0 || up->host.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_cpystrn(up->host.data, name.data, name.len + 1);
+
+    return NGX_OK;
+}
+
+
 vault_upstream_t *
 vault_upstream_create(ngx_conf_t *cf, const ngx_str_t *host, in_port_t port,
     ngx_uint_t tls, const char *ca_file)
@@ -17,16 +42,13 @@ vault_upstream_create(ngx_conf_t *cf, const ngx_str_t *host, in_port_t port,
     }
 
     up->port = port;
-    up->host.len = host->len;
-    up->host.data = ngx_pnalloc(cf->pool, host->len + 1);
 
-    if (up->host.data == NULL
+    if (copy_host(cf->pool, up, host) != NGX_OK
         || vault_upstream_standin_conf(cf, up) != NGX_OK)
     {
         return NULL;
     }
 
-    (void) ngx_cpystrn(up->host.data, host->data, host->len + 1);
     (void) vault_upstream_literal(cf->pool, up);
     vault_upstream_peers(up);
 

@@ -10,6 +10,7 @@
 
 #define CONNECT  5000                 /* ms */
 #define SILENCE  15000
+#define DRIP     4                    /* silences, for a whole answer */
 
 
 static vault_upstream_op_t *
@@ -58,19 +59,34 @@ call_output(void *data, ngx_chain_t *in)
 }
 
 
+/* nginx would give the whole head one silence of time. */
+static void
+more_time(vault_upstream_op_t *op, ngx_event_t *ev)
+{
+    ngx_msec_t  end, left;
+
+    if (!op->answering) {
+        op->answering = 1;
+        op->since = ngx_current_msec;
+    }
+
+    end = op->since + DRIP * op->conf.read_timeout;
+    left = (ngx_msec_int_t) (end - ngx_current_msec) > 1
+           ? end - ngx_current_msec : 1;
+
+    if (ev->timer_set) {
+        ngx_add_timer(ev, ngx_min(left, op->conf.read_timeout));
+    }
+}
+
+
 static ngx_int_t
 call_process_header(ngx_http_request_t *r)
 {
-    ngx_connection_t     *c;
     vault_upstream_op_t  *op = op_of(r);
 
     if (vault_upstream_parse(op, r, &r->upstream->buffer) == NGX_AGAIN) {
-        c = r->upstream->peer.connection;
-
-        if (c->read->timer_set) {
-            ngx_add_timer(c->read, op->conf.read_timeout);
-        }
-
+        more_time(op, r->upstream->peer.connection->read);
         return NGX_AGAIN;
     }
 
@@ -111,6 +127,11 @@ drop(vault_upstream_op_t *op)
     ngx_buf_t  *b = &op->standin.sub.upstream->buffer;
 
     vault_wipe(b->start, b->end - b->start);
+
+    if (op->head) {
+        vault_wipe(op->head->start, op->head->end - op->head->start);
+    }
+
     ngx_destroy_pool(op->pool);
 }
 

@@ -107,11 +107,14 @@ struct vault_upstream_op_s {
     vault_upstream_addresses_t   addresses;
     ngx_uint_t                   next;     /* address to try */
     vault_upstream_address_t     taken;    /* of a kept connection */
+    ngx_buf_t                   *head;     /* of the request; has secrets */
+    ngx_msec_t                   since;    /* the answer's first byte came */
     vault_upstream_parse_t       parse;
     u_char                       error[128];
     unsigned                     fresh:1;  /* on a new connection only */
     unsigned                     kept:1;   /* it is on a kept one */
     unsigned                     silent:1; /* no byte came, in time */
+    unsigned                     answering:1;
     unsigned                     finished:1;
 };
 

@@ -131,6 +131,7 @@ vault_upstream_compose(vault_upstream_op_t *op, ngx_chain_t **out)
     }
 
     b = compose_head(op);
+    op->head = b;
     last = append(op, out, b);
     size = 0;
 

@@ -186,8 +186,8 @@ def slow(talk):
 def drip(talk):
     """A byte now and then"""
     text = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow"
-    for start in range(0, len(text), 10):
-        talk.send(text[start:start + 10])
+    for start in range(0, len(text), 5):
+        talk.send(text[start:start + 5])
         time.sleep(float(talk.query["s"]))
 
 
