@@ -89,6 +89,35 @@ static const vault_field_t  body_fields[] = {
 static const vault_shape_t  body_shape = VAULT_SHAPE(body_fields, body_t);
 
 
+/* Read only: the same object as a map of objects and texts. */
+
+typedef struct {
+    ngx_array_t  uris;                /* uri_t */
+} map_t;
+
+static const vault_field_t  map_fields[] = {
+    { "uri", VAULT_MAP, offsetof(map_t, uris), 0, 3, &uri_shape },
+    VAULT_FIELDS_END
+};
+
+static const vault_shape_t  map_shape = VAULT_SHAPE(map_fields, map_t);
+
+
+static void
+check_map(ngx_pool_t *pool, const ngx_str_t *text)
+{
+    map_t                map;
+    ngx_int_t            rc;
+    vault_json_error_t   err;
+
+    rc = vault_json_parse(pool, text, &map_shape, &map, &err);
+
+    REQUIRE(rc == NGX_OK
+            || (rc == NGX_DECLINED && err.field.len && err.text.len));
+    REQUIRE(rc != NGX_OK || map.uris.nelts <= 3);
+}
+
+
 static void
 write_body(ngx_pool_t *pool, const body_t *body, ngx_str_t *out)
 {
@@ -147,6 +176,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         REQUIRE(rc == NGX_DECLINED && err.field.len && err.text.len);
     }
+
+    check_map(pool, &text);
 
     ngx_destroy_pool(pool);
 

@@ -28,6 +28,7 @@ typedef struct {
     ngx_array_t  logins;              /* login_t */
     ngx_array_t  ids;                 /* ngx_str_t */
     ngx_array_t  names;               /* ngx_str_t */
+    ngx_array_t  files;               /* file_t */
     ngx_str_t    raw;
 } all_t;
 
@@ -47,6 +48,21 @@ static const vault_field_t  login_fields[] = {
 };
 
 static const vault_shape_t  login_shape = VAULT_SHAPE(login_fields, login_t);
+
+typedef struct {
+    int64_t    n;
+    ngx_str_t  enc;
+    ngx_str_t  name;
+} file_t;
+
+static const vault_field_t  file_fields[] = {
+    { "", VAULT_TEXT, offsetof(file_t, name), 0, 8 },
+    { "enc", VAULT_ENC, offsetof(file_t, enc) },
+    { "n", VAULT_INT, offsetof(file_t, n) },
+    VAULT_FIELDS_END
+};
+
+static const vault_shape_t  file_shape = VAULT_SHAPE(file_fields, file_t);
 
 static const vault_range_t  rank_range = { -2, 5 };
 
@@ -73,6 +89,7 @@ static const vault_field_t  all_fields[] = {
     { "logins", VAULT_LIST, offsetof(all_t, logins), 0, 0, &login_shape },
     { "ids", VAULT_TEXTS, offsetof(all_t, ids), 0, 2, &id_pattern },
     { "names", VAULT_TEXTS, offsetof(all_t, names), 0, 0, &name_pattern },
+    { "files", VAULT_MAP, offsetof(all_t, files), 0, 3, &file_shape },
     { "raw", VAULT_RAW, offsetof(all_t, raw) },
     { "object", VAULT_CONST, 0, 0, 0, "\"all\"" },
     VAULT_FIELDS_END
@@ -301,6 +318,54 @@ check_nested(void)
     /* the place is right after a nested value that was good */
 
     check_bad("\"login\":{\"uris\":[]},\"ids\":7", "ids", "is not a list");
+}
+
+
+static void
+check_maps(void)
+{
+    file_t  *file;
+
+    check_good("\"files\":{\"a\":{\"enc\":\"" ENC "\",\"N\":5,\"\":\"x\"},"
+               "\"\":\"" ENC "\",\"c\":{}}");
+    CHECK_INT(all.files.nelts, 3);
+    file = all.files.elts;
+    CHECK_STR(&file[0].name, "a");
+    CHECK_STR(&file[0].enc, ENC);
+    CHECK_INT(file[0].n, 5);
+    CHECK_STR(&file[1].name, "");
+    CHECK_STR(&file[1].enc, ENC);
+    CHECK_INT(file[1].n, VAULT_NULL);
+    CHECK_STR(&file[2].name, "c");
+    CHECK_STR(&file[2].enc, NULL);
+    CHECK_INT(file[2].n, VAULT_NULL);
+
+    check_good("\"files\":{\"a\":{\"n\":1},\"a\":{\"n\":2}}");
+    CHECK_INT(all.files.nelts, 1);
+    file = all.files.elts;
+    CHECK_INT(file[0].n, 2);
+
+    check_good("\"files\":{}");
+    CHECK(all.files.elts != NULL);
+    CHECK_INT(all.files.nelts, 0);
+
+    check_good("\"files\":null");
+    CHECK(all.files.elts == NULL);
+
+    check_bad("\"files\":[]", "files", "is not an object");
+    check_bad("\"files\":\"a\"", "files", "is not an object");
+    check_bad("\"files\":{\"a\":null}", "files[0]", "is not an object");
+    check_bad("\"files\":{\"a\":{},\"b\":[]}", "files[1]",
+              "is not an object");
+    check_bad("\"files\":{\"a\":{},\"b\":{\"enc\":\"x\"}}", "files[1].enc",
+              "is not an encrypted string");
+    check_bad("\"files\":{\"a\":\"x\"}", "files[0]",
+              "is not an encrypted string");
+    check_bad("\"files\":{\"123456789\":{}}", "files[0]",
+              "is longer than 8 bytes");
+    check_bad("\"files\":{\"a\":{},\"b\":{},\"c\":{},\"d\":{}}", "files",
+              "has more than 3 items");
+    check_bad("\"files\":{\"a\":{}},\"ids\":7", "ids", "is not a list");
 }
 
 
@@ -687,6 +752,7 @@ main(void)
     check_texts();
     check_numbers();
     check_nested();
+    check_maps();
     check_text_lists();
     check_names();
     check_syntax();
