@@ -319,10 +319,10 @@ sub deleted_by {
 # Files
 
 {
-    my $old = file_row($alice, $DOOMED, 3 * $HOUR);
+    my $old = file_row($alice, $DOOMED, 5 * $HOUR);
     my $young = file_row($alice, $DOOMED, 0);
-    my $ready = file_row($alice, $READY, 3 * $HOUR);
-    my $absent = file_row($alice, $DOOMED, 3 * $HOUR);
+    my $ready = file_row($alice, $READY, 5 * $HOUR);
+    my $absent = file_row($alice, $DOOMED, 5 * $HOUR);
 
     make_object($_) for $old, $young, $ready;
 
@@ -339,7 +339,7 @@ sub deleted_by {
     json_like(job('files'), { ran => 1, failed => 0, count => 0 },
               'too early to look again');
 
-    sql('UPDATE files SET created_at = ' . (now() - 3 * $HOUR)
+    sql('UPDATE files SET created_at = ' . (now() - 5 * $HOUR)
         . " WHERE id = '$young'");
     json_like(job('files'), { ran => 1, failed => 0, count => 1 },
               'when the last link has ended');
@@ -348,8 +348,8 @@ sub deleted_by {
 
     # one that cannot be deleted does not stop the others
 
-    my $stuck = file_row($alice, $DOOMED, 5 * $HOUR);
-    my $other = file_row($alice, $DOOMED, 4 * $HOUR);
+    my $stuck = file_row($alice, $DOOMED, 7 * $HOUR);
+    my $other = file_row($alice, $DOOMED, 6 * $HOUR);
 
     make_object($other);
     mkdir object($stuck) =~ s{/[^/]+$}{}r;
@@ -371,7 +371,7 @@ sub deleted_by {
 
     # the folder is not there: a disk that was not mounted
 
-    my $lost = file_row($alice, $DOOMED, 3 * $HOUR);
+    my $lost = file_row($alice, $DOOMED, 5 * $HOUR);
     make_object($lost);
 
     rename $store, "$store.away" or die "$store: $!\n";
@@ -394,12 +394,12 @@ sub deleted_by {
     my $item = trashed(alice => 0);
     my $send = send_row($alice, $DAY);
     my @files = map { file_row($alice, @$_) } (
-        [$PENDING, 2 * $HOUR, cipher => $item], [$PENDING, 0, cipher => $item],
+        [$PENDING, 3 * $HOUR, cipher => $item], [$PENDING, 0, cipher => $item],
         [$READY, 2 * $HOUR, cipher => $item], [$READY, 0, send => $send],
         [$READY, 0, cipher => id()], [$READY, 0, send => id()]);
 
     json_like(job('uploads'), { ran => 1, failed => 0, count => 1 },
-              'uploads: a promise that was not kept for an hour');
+              'uploads: a promise that was not kept for two hours');
     is_deeply([map { state_of($_) } @files],
               [$DOOMED, $PENDING, $READY, $READY, $READY, $READY],
               'is doomed');
@@ -409,6 +409,15 @@ sub deleted_by {
     is_deeply([map { state_of($_) } @files],
               [$DOOMED, $PENDING, $READY, $READY, $DOOMED, $DOOMED],
               'are doomed');
+
+    sql("UPDATE files SET state = $DOOMED WHERE send_id = '$send'");
+    my $text = send_row($alice, $DAY);
+    sql("UPDATE sends SET type = 0 WHERE id = '$text'");
+
+    json_like(job('orphans'), { ran => 1, failed => 0, count => 1 },
+              'a Send that will never have its file');
+    is(count("sends WHERE id = '$send'"), 0, 'is deleted');
+    is(count("sends WHERE id = '$text'"), 1, 'a text is not');
 
     sql('DELETE FROM files');
     sql('DELETE FROM sends');

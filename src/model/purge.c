@@ -39,8 +39,8 @@ static const vault_row_t  purge_row = VAULT_ROW(purge_columns, purge_row_t);
 
 #define PURGE_DOOM                                                            \
     "UPDATE files"                                                            \
-    " SET state = 2"                                                          \
-    " WHERE state IN (0, 1) AND "
+    " SET state = " VAULT_FILE_SQL_DOOMED                                     \
+    " WHERE state < " VAULT_FILE_SQL_DOOMED " AND "
 
 /* of its time, of the list */
 #define PURGE_DUE(table, time, at, ids)                                       \
@@ -209,14 +209,30 @@ vault_purge_orphans(vault_request_t *vr)
 {
     static const char  sql[] =
         "UPDATE files"
-        " SET state = 2"
-        " WHERE state = 1"
+        " SET state = " VAULT_FILE_SQL_DOOMED
+        " WHERE state = " VAULT_FILE_SQL_READY
         " AND id IN (SELECT f.id FROM files AS f"
-        "  WHERE f.state = 1"
+        "  WHERE f.state = " VAULT_FILE_SQL_READY
         "  AND NOT EXISTS (SELECT 1 FROM ciphers AS c"
         "   WHERE c.id = f.cipher_id)"
         "  AND NOT EXISTS (SELECT 1 FROM sends AS s"
         "   WHERE s.id = f.send_id)"
+        "  LIMIT $1)";
+
+    return purge_statement(vr, sql, vault_db_args(I(VAULT_PURGE_ROWS)));
+}
+
+
+/* A Send and its file come into being in one transaction. */
+vault_purge_t
+vault_purge_empty_sends(vault_request_t *vr)
+{
+    static const char  sql[] =
+        "DELETE FROM sends"
+        " WHERE id IN (SELECT s.id FROM sends AS s"
+        "  WHERE s.type = 1"
+        "  AND NOT EXISTS (SELECT 1 FROM files AS f"
+        "   WHERE f.send_id = s.id AND f.state < " VAULT_FILE_SQL_DOOMED ")"
         "  LIMIT $1)";
 
     return purge_statement(vr, sql, vault_db_args(I(VAULT_PURGE_ROWS)));

@@ -48,5 +48,8 @@ vault_purge_t vault_purge_devices(vault_request_t *vr, int64_t before);
  */
 vault_purge_t vault_purge_orphans(vault_request_t *vr);
 
+/* Sends whose file never came, or came with a wrong size: nobody sees them. */
+vault_purge_t vault_purge_empty_sends(vault_request_t *vr);
+
 
 #endif

@@ -11,15 +11,18 @@
 #define HOUR  (3600 * (int64_t) 1000)
 #define DAY   (24 * HOUR)
 
-/* Promised and not kept for so long: no upload of it is still going on. */
-#define UPLOAD_LIFE   HOUR
+/*
+ * Promised and not kept for so long: no upload of it is still going on, even
+ * of 256 MB at 300 kbit/s.
+ */
+#define UPLOAD_LIFE   (2 * HOUR)
 
 /*
  * Older files have no link left with which they could be stored again: a
  * promise ends after UPLOAD_LIFE, its last link begins in that time, and the
  * rest is for a slow client.
  */
-#define LINKS_LIFE    (UPLOAD_LIFE + HOUR)
+#define LINKS_LIFE    (2 * UPLOAD_LIFE)
 
 #define DEVICE_LIFE   (30 * DAY)
 #define SWEEP_LIFE    DAY
@@ -45,7 +48,7 @@ const vault_job_work_t  vault_jobs_table[] = {
     { "sends",   5,    "Sends deleted",         job_sends   },
     { "trash",   60,   "items deleted",         job_trash   },
     { "uploads", 15,   "uploads dealt with",    job_uploads },
-    { "orphans", 1440, "files without an item", job_orphans },
+    { "orphans", 1440, "leftovers", job_orphans },
     { "files",   1,    "files deleted",         job_files   },
     { "devices", 1440, "devices forgotten",     job_devices },
     { "sweep",   1440, "folders swept",         job_sweep   },
@@ -87,7 +90,12 @@ job_trash(vault_request_t *vr, vault_jobs_run_t *run)
 static vault_job_end_e
 job_orphans(vault_request_t *vr, vault_jobs_run_t *run)
 {
-    return job_purged(run, vault_purge_orphans(vr));
+    vault_job_end_e  files, sends;
+
+    files = job_purged(run, vault_purge_orphans(vr));
+    sends = job_purged(run, vault_purge_empty_sends(vr));
+
+    return ngx_min(files, sends);     /* more, or done */
 }
 
 
