@@ -554,6 +554,12 @@ stops_clean($server, 'nothing is left behind');
 
     is(deleted_by(@servers), $n, 'eight workers, and each file once');
 
+    ok(until_true(20, sub {
+           my $job = status($servers[0])->{jobs}{files};
+           return $job && $job->{failures} == 0 && $job->{endedAt} > 0
+                  && $job->{dueAt} > $job->{endedAt};
+       }), 'the status page shows when it ended and is due again');
+
     sleep 1;
     is_deeply([map { $_->stop } @servers], [], 'clean ends');
     unlike(join('', map { $_->log_text } @servers),

@@ -5,6 +5,7 @@
 #include "module.h"
 #include "../db/db.h"
 #include "../rules/cache.h"
+#include "../rules/jobs.h"
 #include "../run/co.h"
 #include "../run/driver.h"
 #include "../run/thread.h"
@@ -126,6 +127,7 @@ vault_status_handler(ngx_http_request_t *r)
 
     if (scf->vault.db) {
         status_database(&w, scf);
+        vault_jobs_status(&scf->vault, &w);
     }
 
     vault_json_close(&w, '}');

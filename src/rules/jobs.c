@@ -11,6 +11,7 @@
 #define JOBS_TIME      (4 * 60000)    /* of a job, then the others' turn */
 #define JOBS_PAUSE     30000          /* after a first failure; doubles */
 #define JOBS_PAUSES    7              /* doublings: about an hour */
+#define JOBS_SEEN      16
 #define JOBS_BASE      60000          /* where there is no timer */
 #define JOBS_LONGEST   (24 * 3600 * (int64_t) 1000)
 
@@ -19,8 +20,19 @@ typedef struct {
     vault_conf_t  *conf;
 } jobs_clock_t;
 
+typedef struct {
+    const char    *name;
+    int64_t        due_at;
+    int64_t        ended_at;
+    int64_t        failures;
+} jobs_seen_t;
+
 /* Per worker. */
-static vault_jobs_run_t  jobs_run;
+static vault_jobs_run_t   jobs_run;
+
+/* What was last read of the jobs of `jobs_seen_db`. */
+static jobs_seen_t        jobs_seen[JOBS_SEEN];
+static const vault_db_t  *jobs_seen_db;
 
 
 static ngx_uint_t
@@ -238,9 +250,8 @@ run_released(void *data)
 }
 
 
-/* Reads only, since most often nothing is. */
-static ngx_uint_t
-job_is_due(const ngx_array_t *jobs, const char *name)
+static const vault_job_t *
+job_row(const ngx_array_t *jobs, const char *name)
 {
     ngx_uint_t    i;
     vault_job_t  *job = jobs->elts;
@@ -249,11 +260,70 @@ job_is_due(const ngx_array_t *jobs, const char *name)
         if (job[i].name.len == ngx_strlen(name)
             && ngx_memcmp(job[i].name.data, name, job[i].name.len) == 0)
         {
-            return vault_job_is_due(&job[i], vault_now());
+            return &job[i];
         }
     }
 
-    return 1;                         /* has never run */
+    return NULL;                      /* has never run */
+}
+
+
+static ngx_uint_t
+job_is_due(const ngx_array_t *jobs, const char *name)
+{
+    const vault_job_t  *job = job_row(jobs, name);
+
+    return job == NULL || vault_job_is_due(job, vault_now());
+}
+
+
+/* Reads only, since most often nothing is due. */
+static ngx_array_t *
+jobs_read(vault_request_t *vr)
+{
+    ngx_uint_t          i;
+    ngx_array_t        *jobs;
+    const vault_job_t  *job;
+
+    jobs = vault_job_list(vr);
+
+    jobs_seen_db = vr->conf->db;
+    ngx_memzero(jobs_seen, sizeof(jobs_seen));
+
+    for (i = 0; vault_jobs_table[i].name && i < JOBS_SEEN; i++) {
+        job = job_row(jobs, vault_jobs_table[i].name);
+
+        if (job) {
+            jobs_seen[i].name = vault_jobs_table[i].name;
+            jobs_seen[i].due_at = job->due_at;
+            jobs_seen[i].ended_at = job->ended_at;
+            jobs_seen[i].failures = job->failures;
+        }
+    }
+
+    return jobs;
+}
+
+
+void
+vault_jobs_status(const vault_conf_t *conf, vault_writer_t *w)
+{
+    ngx_uint_t    i;
+    jobs_seen_t  *seen = jobs_seen;
+
+    vault_json_open(w, "jobs", '{');
+
+    for (i = 0; jobs_seen_db == conf->db && i < JOBS_SEEN; i++) {
+        if (seen[i].name) {
+            vault_json_open(w, seen[i].name, '{');
+            vault_json_integer(w, "dueAt", seen[i].due_at);
+            vault_json_integer(w, "endedAt", seen[i].ended_at);
+            vault_json_integer(w, "failures", seen[i].failures);
+            vault_json_close(w, '}');
+        }
+    }
+
+    vault_json_close(w, '}');
 }
 
 
@@ -272,7 +342,7 @@ vault_jobs_run(vault_request_t *vr, const ngx_str_t *name)
     jobs_run.held = 1;
     (void) vault_defer(vr, run_released, NULL);
 
-    jobs = name ? NULL : vault_job_list(vr);
+    jobs = name ? NULL : jobs_read(vr);
 
     for (work = vault_jobs_table; work->name; work++) {
 

@@ -40,6 +40,12 @@ ngx_int_t vault_jobs_start(vault_conf_t *conf, ngx_cycle_t *cycle);
  */
 vault_jobs_sum_t vault_jobs_run(vault_request_t *vr, const ngx_str_t *name);
 
+/*
+ * For the status page: an object a job, as this worker's clock last read the
+ * rows; none where it has no clock.  Waits: never.
+ */
+void vault_jobs_status(const vault_conf_t *conf, vault_writer_t *w);
+
 
 /* The rest is between jobs.c and jobs_work.c. */
 
