@@ -257,9 +257,9 @@ file_move(vault_request_t *vr, const vault_file_t *file, const char *sql)
 
 
 /*
- * The user's row goes first, as in each change (change.c): whoever changes the
- * item at the same time waits, so that its list is never written from what
- * was true before.
+ * The user's row goes first, as in each change (change.c), and whatever comes
+ * of it: whoever changes the item at the same time waits, so that its list is
+ * never written from what was true before.
  */
 
 static void
@@ -274,15 +274,12 @@ file_move_apply(vault_request_t *vr, void *data)
     static const char  touch[] =
         "UPDATE users"
         " SET " VAULT_USER_REVISE("$1")
-        " WHERE id = $2"
-        " AND EXISTS (SELECT 1 FROM files WHERE id = $3 AND state < " DOOMED
-        ")";
+        " WHERE id = $2";
 
     batch = vault_db_batch(vr);
 
     vault_db_batch_add(batch, NULL, touch,
-                       vault_db_args(I(vault_now()), S(&file->user_id),
-                                     S(&file->id)));
+                       vault_db_args(I(vault_now()), S(&file->user_id)));
     vault_db_batch_add(batch, &moved, move->sql,
                        vault_db_args(S(&file->id), S(&file->user_id)));
 
