@@ -152,6 +152,9 @@ sub conf_text {
     my $workers = $self->{main} =~ /^\s*worker_processes\s/m ? ''
                   : "worker_processes $self->{workers};\n";
 
+    # without it, the vault takes the folder of its store
+    my $body = $self->{vault_temp} ? '' : "client_body_temp_path $temp/body;";
+
     return <<"_EOF_";
 ${modules}${user}daemon off;
 master_process $master;
@@ -165,7 +168,7 @@ events {
 http {
     access_log logs/access.log;
     default_type text/plain;
-    client_body_temp_path $temp/body;
+    $body
     proxy_temp_path $temp/proxy;
     fastcgi_temp_path $temp/fastcgi;
     uwsgi_temp_path $temp/uwsgi;
