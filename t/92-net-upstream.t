@@ -277,6 +277,22 @@ sub test_garbage {
 }
 
 
+sub test_mutants {
+    my %seen;
+
+    for (1 .. 400) {
+        my $answer = ask('/mutant', silence => 200);
+        my $kind = $answer->{error} // $answer->{status};
+        $seen{$kind}++;
+    }
+
+    is_deeply([grep { !/^(?:\d{3}|[a-z ]+)$/ } keys %seen], [],
+              'nearly right answers are taken or refused');
+    cmp_ok($seen{$_} // 0, '>', 10, "some: $_")
+        for 200, 'the answer is malformed', 'closed in the answer';
+}
+
+
 # Connections
 
 sub test_keeping {
@@ -717,6 +733,7 @@ test_requests();
 test_answers();
 test_sizes();
 test_garbage();
+test_mutants();
 test_keeping();
 test_stale();
 test_crowd();

@@ -207,7 +207,9 @@ upstream_reply(vault_request_t *vr, vault_http_answer_t *answer)
 
     if (answer->headers && answer->headers->nelts) {
         pair = answer->headers->elts;
-        text = vault_printf(vr, "%V: %V", &pair->key, &pair->value);
+        text = vault_printf(vr, "%*s: %*s",
+                            ngx_min(pair->key.len, 500), pair->key.data,
+                            ngx_min(pair->value.len, 500), pair->value.data);
         vault_json_string(w, "first", &text);
     }
 

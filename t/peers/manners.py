@@ -12,6 +12,7 @@ last; POST /control forgets them.
 
 import hashlib
 import json
+import random
 import select
 import socket
 import ssl
@@ -24,7 +25,7 @@ import urllib.parse
 LOCK = threading.Lock()
 COUNTS = {}
 FRESH = {"connections": 0, "requests": 0, "open": 0, "resumed": 0,
-         "aborted": 0}
+         "aborted": 0, "mutants": 0}
 
 
 class Gone(Exception):
@@ -229,9 +230,46 @@ def long(talk):
     talk.answer(headers=["X-Long: " + "x" * int(talk.query["n"])])
 
 
+ANSWERS = (
+    b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: b\r\n\r\nhello",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"5;a=b\r\nhello\r\n1f\r\n" + b"z" * 31 + b"\r\n0\r\nT: 1\r\n\r\n",
+    b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 200 OK\r\n\r\nuntil it ends",
+    b"HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0"
+    b"\r\n\r\n",
+)
+
+
+def mutant(talk):
+    """The n-th of many answers that are nearly right, in pieces"""
+    with LOCK:
+        COUNTS["mutants"] += 1
+        dice = random.Random(COUNTS["mutants"])
+    data = bytearray(dice.choice(ANSWERS))
+    for _ in range(dice.randrange(4)):
+        at = dice.randrange(len(data))
+        until = at + dice.randrange(12)
+        kind = dice.randrange(4)
+        if kind == 0:
+            data[at] = dice.choice(b"\r\n\0 :;-0f\x7f")
+        elif kind == 1 and len(data) > 20:
+            del data[at:until]
+        elif kind == 2:
+            data[at:at] = data[at:until] * dice.choice((1, 2, 2000))
+        else:
+            data[at:at] = dice.choice((b"\r\n", b"\r\n\r\n", b"9" * 25,
+                                       b"-1", b"ffffffffffffffff"))
+    while data:
+        size = dice.choice((1, 7, 100, 100_000))
+        talk.send(bytes(data[:size]))
+        del data[:size]
+        time.sleep(0)
+    raise Gone
+
+
 MANNERS = {"/" + function.__name__: function for function in (
     echo, big, status, bodiless, head, chunked, raw, stale, once, slow, drip,
-    silent, deaf, early, thrice, many, long)}
+    silent, deaf, early, thrice, many, long, mutant)}
 
 
 def control(talk):
