@@ -556,7 +556,7 @@ stops_clean($server, 'nothing is left behind');
 
     ok(until_true(20, sub {
            my $job = status($servers[0])->{jobs}{files};
-           return $job && $job->{failures} == 0 && $job->{endedAt} > 0
+           return $job && $job->{failures} == 0 && ($job->{endedAt} // 0) > 0
                   && $job->{dueAt} > $job->{endedAt};
        }), 'the status page shows when it ended and is due again');
 
