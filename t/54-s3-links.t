@@ -240,6 +240,14 @@ sub sizes {
 }
 
 
+sub revision {
+    my ($server) = @_;
+
+    return call($server, 'GET', '/api/accounts/revision-date',
+                as => 'alice')->{body};
+}
+
+
 sub test_attachment {
     my ($upload, $place) = @_;
 
@@ -266,6 +274,15 @@ sub test_attachment {
     my $link = VaultFile::link_of($server, 'alice', $cipher, $file->{id});
     like($link, qr{^https://localhost:\d+/vault/pre/fix/}, '  a link to get');
     is(sha1_hex(curl($link)->{body}), sha1_hex($bytes), '  which has it all');
+
+    my $second = promise($server, 'alice', $cipher, 2000);
+    my $revision = revision($server);
+    is(put_file($server, $second->{path}, bytes(2000))->{status}, 201,
+       '  a second file');
+    cmp_ok(revision($server), '>', $revision, '  is a new revision');
+    is(revision($server), revision($server), '  only once');
+    is(call($server, 'DELETE', "/api/ciphers/$cipher/attachment/$second->{id}",
+            as => 'alice')->{status}, 200, '  and goes');
 
     my $other = promise($server, 'alice', $cipher, 1000);
     is(put_file($server, $other->{path}, 'short')->{status},
