@@ -6,6 +6,7 @@
 # make lint       style, include direction, warnings of gcc and clang, scripts
 # make bench      how fast, as ratios within one run
 # make routes     the table of all endpoints
+# make mail-preview  all mails, as files to look at
 # make deps       what the above need of Debian's packages; they call it
 # make clean
 #
@@ -82,8 +83,7 @@ deps-build:
 
 TESTS  := $(sort $(wildcard t/*.t))
 E2E    := $(sort $(wildcard t/e2e/*.t))
-NO_DB  := t/00-% t/01-% t/04-% t/08-% t/e2e/conf.t t/e2e/run.t t/e2e/pg-% \
-          t/e2e/s3-%
+NO_DB  := t/00-% t/01-% t/04-% t/08-% t/e2e/conf.t t/e2e/run.t t/e2e/pg-%
 SQLITE := $(filter-out t/24-%,$(TESTS))
 PG     := $(filter-out t/23-% $(NO_DB),$(TESTS))
 
@@ -101,7 +101,7 @@ test: deps
 # valgrind sees what the sanitizers do not, on the little it has time for.
 
 SMOKE  := t/10-run-smoke.t t/40-vault-folders.t
-FAULTS := t/e2e/faults.t t/e2e/file-faults.t t/e2e/pg-faults.t
+FAULTS := t/e2e/faults.t t/e2e/pg-faults.t
 
 .PHONY: asan
 asan: deps
@@ -119,7 +119,7 @@ lint: deps
 	@t/tools/includes
 	@t/tools/scripts
 
-.PHONY: bench run demo routes clean
+.PHONY: bench run demo routes mail-preview clean
 bench: deps release $(UNIT_BUILD)/presign
 	@t/bench/run
 run:
@@ -128,5 +128,7 @@ demo:
 	@conf/demo
 routes: build
 	@t/tools/routes
+mail-preview: debug
+	@t/tools/mail-preview
 clean:
 	@rm -rf build

@@ -128,6 +128,11 @@ static ngx_command_t  vault_commands[] = {
               vault.file_quota, NULL),
     vault_srv("vault_jobs", NGX_CONF_TAKE1, vault_set_jobs,
               vault.jobs, NULL),
+    vault_srv("vault_mail", NGX_CONF_TAKE1, vault_set_mail, mail, NULL),
+    vault_srv("vault_mail_from", NGX_CONF_TAKE1, vault_set_mail_from,
+              mail, NULL),
+    vault_srv("vault_mail_templates", NGX_CONF_TAKE1,
+              vault_set_mail_templates, mail, NULL),
 
     ngx_null_command
 };
@@ -327,5 +332,9 @@ vault_exit_process(ngx_cycle_t *cycle)
     for (i = 0; i < mcf->vaults.nelts; i++) {
         vault_db_stop(scf[i]->vault.db);
         vault_files_stop(scf[i]->vault.files);
+
+        if (scf[i]->vault.mail) {
+            vault_mail_stop(scf[i]->vault.mail);
+        }
     }
 }

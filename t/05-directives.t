@@ -111,6 +111,73 @@ refused('vault_jwt_key env:VAULT_NO_SUCH_KEY;', qr/is not set/);
 refused('vault_jwt_key file:/no/such/key;', qr/cannot be read/);
 refused('vault_requests 10;', qr/not allowed here/);
 
+# Mail
+
+my $from = 'vault_mail_from "Vault <vault@example.com>";';
+my $smtp = 'smtp://u@mail.example.com?password=x';
+
+refused("vault_mail sendmail; $from", qr/smtp:.*ses:REGION/);
+refused("vault_mail off; vault_mail off;", qr/is duplicate/);
+refused("vault_mail smtp://; $from", qr/host that is none/);
+refused("vault_mail smtp://a:0; $from", qr/port that is none/);
+refused("vault_mail smtp://a:65536; $from", qr/port that is none/);
+refused("vault_mail smtp://a:x; $from", qr/port that is none/);
+refused("vault_mail smtp://[::1; $from", qr/without its "\]"/);
+refused("vault_mail smtp://a/b; $from", qr/host that is none/);
+refused("vault_mail smtp://u\@a; $from", qr/no password=/);
+refused("vault_mail smtp://u:p\@a; $from", qr/password in the wrong place/);
+refused("vault_mail smtp://a?password=x; $from", qr/but no user/);
+refused("vault_mail smtp://a?auth=plain; $from", qr/but no user/);
+refused("vault_mail $smtp&auth=ntlm; $from", qr/neither plain, login nor/);
+refused("vault_mail $smtp&starttls=maybe; $from", qr/required nor none/);
+refused("vault_mail $smtp&timeout=soon; $from", qr/is no time/);
+refused("vault_mail $smtp&port=1; $from", qr/does not know/);
+refused("vault_mail $smtp&auth; $from", qr/without "="/);
+refused("vault_mail $smtp&ca=/no/such; $from", qr/names no file/);
+refused("vault_mail smtp://u\@a?password=file:/no/such; $from",
+        qr/cannot be read/);
+refused("vault_mail smtp://u\@a?password=env:VAULT_NO_SUCH; $from",
+        qr/is not set/);
+refused("vault_mail smtps://a?starttls=none; $from", qr/does not know/);
+refused("vault_mail ses:; $from", qr/ses:eu-west-1/);
+refused("vault_mail ses:eu/west; $from", qr/ses:eu-west-1/);
+refused("vault_mail ses:eu-west-1?endpoint=x; $from", qr/is no URL/);
+refused("vault_mail ses:eu-west-1?auth=plain; $from", qr/does not know/);
+refused("vault_mail $smtp;", qr/needs "vault_mail_from"/);
+
+for my $bad ('vault', 'Vault <vault@example.com', 'Vault <vault@>',
+             'Vault <a b@example.com>', '<>')
+{
+    refused("vault_mail $smtp; vault_mail_from \"$bad\";",
+            qr/must be like "Vault <vault\@example\.com>"/);
+}
+
+refused("vault_mail $smtp; vault_mail_from vault\@exa_mple.com;",
+        qr/no usable address/);
+refused('vault_mail_templates /no/such/folder;', qr/is not there/);
+
+mkdir "$root/words";
+save('words/welcome.txt', "Hello\n\n{{code}}\n");
+refused("vault_mail $smtp; $from vault_mail_templates $root/words;",
+        qr/welcome\.txt" has \{\{code\}\}, but knows only: server origin/);
+unlink "$root/words/welcome.txt";
+
+for my $good ($smtp, 'smtps://[::1]:465', 'smtp://127.0.0.1:25?starttls=none',
+              'ses:eu-west-1', 'ses:us-gov-west-1?endpoint=http://[::1]:80')
+{
+    my $answer = nginx_test("${base}vault_mail $good; $from\n"
+                            . "vault_mail_templates $root/words;\n$location");
+    ok($answer->{ok}, "accepted: $good") or diag $answer->{text};
+}
+
+ok(nginx_test("${base}vault_mail off;\n$location")->{ok}, 'no mail');
+
+$answer = nginx_test("${base}vault_mail $smtp&starttls=none; $from\n"
+                     . $location);
+ok($answer->{ok}, 'a password without TLS is taken');
+like($answer->{text}, qr/sends its password to mail\.example\.com without/,
+     '  with a warning');
+
 for my $case (
     [ 'mysql://x/y',                  qr/sqlite:|postgresql:/ ],
     [ 'sqlite:',                      qr/sqlite:/ ],
@@ -128,13 +195,6 @@ for my $case (
 
 ok(-d "$root/files/tmp", 'a store beside the database');
 is((stat "$root/files/tmp")[2] & 07777, 0700, 'of its own user');
-
-$answer = nginx_test("${base}vault_files file:$root/one;\n$location\n}\n"
-                     . "server {\nlisten 127.0.0.1:1;\n"
-                     . "${base}vault_files file:$root/two;\n$location\n");
-ok(!$answer->{ok}, 'refused: two stores for one database');
-like($answer->{text}, qr/"vault_files" must be the same in all servers/,
-     '  and the reason named');
 
 $answer = nginx_test("${base}vault_files file:$root/elsewhere/;\n"
                      . "vault_upload presigned; vault_file_max 256m;\n"

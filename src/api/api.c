@@ -31,6 +31,7 @@ const vault_route_t *const  vault_routes[] = {
     vault_debug_aws_routes,
     vault_debug_db_routes,
     vault_debug_jobs_routes,
+    vault_debug_mail_routes,
     vault_debug_files_routes,
     vault_debug_upstream_routes,
 #endif

@@ -33,6 +33,7 @@ extern const vault_route_t  vault_debug_routes[];
 extern const vault_route_t  vault_debug_aws_routes[];
 extern const vault_route_t  vault_debug_db_routes[];
 extern const vault_route_t  vault_debug_jobs_routes[];
+extern const vault_route_t  vault_debug_mail_routes[];
 extern const vault_route_t  vault_debug_files_routes[];
 extern const vault_route_t  vault_debug_upstream_routes[];
 #endif

@@ -163,5 +163,19 @@ const char *const  vault_schema[] = {
     " ended_at bigint,"
     " failures bigint NOT NULL)",
 
+    /* 19: mails to be sent; due_at is also the end of a lease */
+    "CREATE TABLE IF NOT EXISTS mails ("
+    " id text PRIMARY KEY,"
+    " recipient text NOT NULL,"
+    " template text NOT NULL,"
+    " variables text NOT NULL,"
+    " tries bigint NOT NULL,"
+    " created_at bigint NOT NULL,"
+    " due_at bigint NOT NULL,"
+    " expires_at bigint NOT NULL)",
+
+    /* 20 */
+    "CREATE INDEX {{async}} IF NOT EXISTS mails_due ON mails (due_at)",
+
     NULL
 };

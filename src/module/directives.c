@@ -120,9 +120,8 @@ secret_from_file(ngx_conf_t *cf, ngx_str_t *path, ngx_str_t *out)
 }
 
 
-/* A value that may be secret: as it stands, or where it is to be found. */
-static char *
-secret_value(ngx_conf_t *cf, const ngx_str_t *value, ngx_str_t *out)
+char *
+vault_secret_value(ngx_conf_t *cf, const ngx_str_t *value, ngx_str_t *out)
 {
     ngx_str_t  path;
 
@@ -155,7 +154,7 @@ vault_set_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
 
-    return secret_value(cf, &value[1], field);
+    return vault_secret_value(cf, &value[1], field);
 }
 
 
@@ -175,7 +174,7 @@ vault_set_jwt_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     if (ngx_strncmp(value[1].data, "env:", 4) == 0
         || ngx_strncmp(value[1].data, "file:", 5) == 0)
     {
-        return secret_value(cf, &value[1], &scf->jwt_pem);
+        return vault_secret_value(cf, &value[1], &scf->jwt_pem);
     }
 
     scf->jwt_key = value[1];

@@ -69,6 +69,21 @@ status_database(vault_writer_t *w, vault_srv_conf_t *scf)
 }
 
 
+static void
+status_mail(vault_writer_t *w, vault_srv_conf_t *scf)
+{
+    vault_mail_stats_t  mail;
+
+    vault_mail_stats(scf->vault.mail, &mail);
+
+    vault_json_open(w, "mail", '{');
+    vault_json_integer(w, "sent", mail.sent);
+    vault_json_integer(w, "later", mail.later);
+    vault_json_integer(w, "givenUp", mail.refused);
+    vault_json_close(w, '}');
+}
+
+
 static ngx_int_t
 status_send(ngx_http_request_t *r, vault_writer_t *w)
 {
@@ -128,6 +143,10 @@ vault_status_handler(ngx_http_request_t *r)
     if (scf->vault.db) {
         status_database(&w, scf);
         vault_jobs_status(&scf->vault, &w);
+    }
+
+    if (scf->vault.mail) {
+        status_mail(&w, scf);
     }
 
     vault_json_close(&w, '}');

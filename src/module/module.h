@@ -16,6 +16,7 @@
 #include <ngx_http.h>
 
 #include "../run/conf.h"
+#include "../mail/mail.h"
 
 
 typedef struct {
@@ -54,7 +55,10 @@ typedef struct {
     ngx_path_t       *temp;           /* where bodies for it come; or NULL */
     ngx_uint_t        upload;
 
+    vault_mail_settings_t  mail;
+
     unsigned          used:1;         /* some location says "vault on" */
+    unsigned          mail_set:1;
 } vault_srv_conf_t;
 
 typedef struct {
@@ -109,6 +113,21 @@ char *vault_set_jobs(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *vault_set_status(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+
+
+/* A value that may be secret: as it stands, or where it is to be found. */
+char *vault_secret_value(ngx_conf_t *cf, const ngx_str_t *value,
+    ngx_str_t *out);
+
+
+/* mail.c: how mail is sent. */
+
+char *vault_set_mail(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *vault_set_mail_from(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *vault_set_mail_templates(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+void vault_merge_mail(vault_srv_conf_t *prev, vault_srv_conf_t *conf);
+ngx_int_t vault_attach_mail(ngx_conf_t *cf, vault_srv_conf_t *scf);
 
 
 /* handlers.c: of "vault on" and "vault_status". */

@@ -160,6 +160,10 @@ attach(ngx_conf_t *cf, vault_main_conf_t *mcf, vault_srv_conf_t *scf)
         return NGX_ERROR;
     }
 
+    if (vault_attach_mail(cf, scf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     scf->vault.cache = vault_cache_create(cf->pool, scf->sync_cache);
     scf->vault.router = vault_router_create(cf->pool, cf->log, vault_routes);
     slot = ngx_array_push(&mcf->vaults);
@@ -240,6 +244,7 @@ vault_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     merge_login(prev, conf);
+    vault_merge_mail(prev, conf);
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_vault_module);
 

@@ -1,5 +1,5 @@
 /*
- * upstream_part - what the files of net/upstream*.c share, and nobody else.
+ * upstream_part - what the files of net/upstream*.c share, and talk.c.
  *
  * Life of a call: upstream.c finds the addresses; upstream_call.c makes a
  * vault_upstream_op_t in a pool of its own and lets nginx's upstream module run

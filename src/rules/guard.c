@@ -1,7 +1,6 @@
 /*
- * guard - who may call a route.  The only place that answers 401 to users:
- * clients sign out on it, so it must mean that the session is over.  Receivers
- * of Sends have a guard and a 401 of their own: send_guard.c.
+ * guard - who may call a route.  The only place that answers 401: clients
+ * sign out on it, so it must mean that the session is over.
  */
 
 #include "../crypto/jwt.h"

@@ -3,6 +3,7 @@
  */
 
 #include "jobs.h"
+#include "mailer.h"
 #include "upload.h"
 #include "../files/files.h"
 #include "../model/purge.h"
@@ -40,6 +41,7 @@ static vault_job_end_e  job_files(vault_request_t *vr, vault_jobs_run_t *run);
 static vault_job_end_e  job_devices(vault_request_t *vr,
     vault_jobs_run_t *run);
 static vault_job_end_e  job_sweep(vault_request_t *vr, vault_jobs_run_t *run);
+static vault_job_end_e  job_mails(vault_request_t *vr, vault_jobs_run_t *run);
 
 
 /* Those that doom files come before the one that deletes them. */
@@ -52,6 +54,7 @@ const vault_job_work_t  vault_jobs_table[] = {
     { "files",   1,    "files deleted",         job_files   },
     { "devices", 1440, "devices forgotten",     job_devices },
     { "sweep",   1440, "folders swept",         job_sweep   },
+    { "mails",   1,    "mails dealt with",      job_mails   },
     { NULL, 0, NULL, NULL }
 };
 
@@ -116,6 +119,16 @@ static vault_job_end_e
 job_sweep(vault_request_t *vr, vault_jobs_run_t *run)
 {
     vault_files_sweep(vr, vault_now() - SWEEP_LIFE);
+
+    return VAULT_JOB_DONE;
+}
+
+
+/* What no task after an answer has sent, and what is to be tried again. */
+static vault_job_end_e
+job_mails(vault_request_t *vr, vault_jobs_run_t *run)
+{
+    run->count += vault_mailer_run(vr);
 
     return VAULT_JOB_DONE;
 }

@@ -17,6 +17,7 @@ typedef struct vault_limits_s   vault_limits_t;
 typedef struct vault_cache_s    vault_cache_t;
 typedef struct vault_aws_s      vault_aws_t;
 typedef struct vault_files_s    vault_files_t;
+typedef struct vault_mail_s     vault_mail_t;
 
 /* How bytes come in: rules/upload.h. */
 typedef enum {
@@ -37,6 +38,7 @@ typedef struct {
     vault_cache_t    *cache;          /* sync answers, of this worker */
     vault_aws_t      *aws;            /* who this server is to AWS */
     vault_files_t    *files;          /* attachments and Sends' files */
+    vault_mail_t     *mail;           /* NULL: no mail is sent */
 
     vault_upload_e    upload;
     off_t             file_max;       /* bytes of one file */

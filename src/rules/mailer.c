@@ -1,0 +1,368 @@
+/*
+ * mailer - mails that requests cause, and sending them afterwards.
+ */
+
+#include "mailer.h"
+#include "limits.h"
+#include "../model/id.h"
+#include "../model/outbox.h"
+#include "../run/await.h"
+
+
+#define SENDERS    4                  /* tasks of a worker at once */
+#define LIFE       (48 * 3600)        /* seconds */
+#define LEASE      (VAULT_MAIL_LONGEST + 60000)    /* ms */
+#define PAUSE      30000              /* after a first try; doubles */
+#define PAUSES     7                  /* doublings: about an hour */
+#define VARS_MAX   16
+#define VALUE_MAX  1024               /* bytes of a value that are sent */
+
+typedef struct {
+    ngx_str_t    name;
+    ngx_str_t    value;
+} var_t;
+
+typedef struct {
+    ngx_array_t  vars;                /* of var_t */
+} vars_t;
+
+static const vault_field_t  var_fields[] = {
+    { "name", VAULT_TEXT, offsetof(var_t, name), VAULT_REQUIRED, 64, NULL },
+    { "value", VAULT_TEXT, offsetof(var_t, value), 0, 4 * VALUE_MAX, NULL },
+    VAULT_FIELDS_END
+};
+
+static const vault_shape_t  var_shape = VAULT_SHAPE(var_fields, var_t);
+
+static const vault_field_t  vars_fields[] = {
+    { "vars", VAULT_LIST, offsetof(vars_t, vars), VAULT_REQUIRED, VARS_MAX,
+      &var_shape },
+    VAULT_FIELDS_END
+};
+
+static const vault_shape_t  vars_shape = VAULT_SHAPE(vars_fields, vars_t);
+
+
+/*
+ * What anybody may ask for, for an address that is not his; and codes, which
+ * need a right password first.  What only tells of something that has
+ * happened is never held back: an intruder would use that.
+ */
+
+static const vault_limit_t  asked = { "mail", 5, 3600, 30, 3600 };
+static const vault_limit_t  codes = { "mail code", 10, 900, 60, 900 };
+
+static const struct {
+    const char           *template;
+    const vault_limit_t  *limit;
+} limited[] = {
+    { "register-verify",    &asked },
+    { "register-exists",    &asked },
+    { "verify-email",       &asked },
+    { "password-hint",      &asked },
+    { "password-hint-none", &asked },
+    { "delete-account",     &asked },
+    { "change-email",       &asked },
+    { "new-device-code",    &codes },
+    { "protected-action",   &codes },
+    { "two-factor-code",    &codes },
+    { NULL, NULL }
+};
+
+static ngx_uint_t  senders;           /* of this worker, at work */
+
+
+ngx_uint_t
+vault_mailer_enabled(vault_request_t *vr)
+{
+    return vr->conf->mail != NULL;
+}
+
+
+ngx_str_t
+vault_mailer_time(vault_request_t *vr, int64_t ms)
+{
+    u_char  date[VAULT_DATE_LEN];
+
+    (void) vault_date_format(date, ms);
+
+    return vault_printf(vr, "%*s %*s UTC", (size_t) 10, date, (size_t) 5,
+                        date + 11);
+}
+
+
+/* Writing */
+
+static ngx_uint_t
+is_held_back(vault_request_t *vr, const vault_mailer_t *mail)
+{
+    ngx_str_t   key;
+    ngx_uint_t  i;
+
+    for (i = 0; limited[i].template; i++) {
+        if (ngx_strcmp(limited[i].template, mail->template) == 0) {
+            key = vault_printf(vr, "%s %V", mail->template, &mail->to);
+            return vault_limit_blocked(vr, limited[i].limit, &key);
+        }
+    }
+
+    return 0;
+}
+
+
+static void
+write_var(vault_writer_t *w, const char *name, size_t len, ngx_str_t value)
+{
+    ngx_str_t  key;
+
+    key.data = (u_char *) name;
+    key.len = len;
+
+    if (value.len > VALUE_MAX) {
+        value.len = VALUE_MAX;
+
+        while (value.len && (value.data[value.len] & 0xc0) == 0x80) {
+            value.len--;
+        }
+    }
+
+    if (value.data == NULL) {
+        ngx_str_set(&value, "");
+    }
+
+    vault_json_open(w, NULL, '{');
+    vault_json_string(w, "name", &key);
+    vault_json_string(w, "value", &value);
+    vault_json_close(w, '}');
+}
+
+
+static ngx_str_t
+write_vars(vault_request_t *vr, const vault_mailer_t *mail)
+{
+    ngx_str_t        origin, server, text;
+    ngx_uint_t       i;
+    vault_writer_t   w;
+
+    origin = vault_origin(vr);
+    server = origin;
+
+    if (server.len > 8) {             /* "https://" */
+        server.data += 8;
+        server.len -= 8;
+    }
+
+    vault_writer_init(&w, vr->pool);
+    vault_json_open(&w, NULL, '{');
+    vault_json_open(&w, "vars", '[');
+    write_var(&w, "server", 6, server);
+    write_var(&w, "origin", 6, origin);
+    write_var(&w, "email", 5, mail->to);
+
+    for (i = 0; i < mail->nvars; i++) {
+        write_var(&w, (char *) mail->vars[i].key.data, mail->vars[i].key.len,
+                  mail->vars[i].value);
+    }
+
+    vault_json_close(&w, ']');
+    vault_json_close(&w, '}');
+
+    if (vault_writer_text(&w, &text) != NGX_OK) {
+        vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR, "Out of memory.");
+    }
+
+    return text;
+}
+
+
+static void
+fill(vault_request_t *vr, const vault_mailer_t *mail, vault_outbox_t *row)
+{
+    row->id = vault_id_create(vr);
+    row->recipient = mail->to;
+    row->template.data = (u_char *) mail->template;
+    row->template.len = ngx_strlen(mail->template);
+    row->created_at = vault_now();
+    row->due_at = row->created_at;
+    row->expires_at = row->created_at
+                      + (int64_t) (mail->life ? mail->life : LIFE) * 1000;
+
+    if (mail->nvars > VARS_MAX - 3
+        || vault_template_find(&row->template) == NULL)
+    {
+        vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR,
+                   "There is no such message.");
+    }
+
+    row->variables = write_vars(vr, mail);
+}
+
+
+static void
+sender_ended(void *data)
+{
+    senders--;
+}
+
+
+static void
+sender_task(vault_request_t *vr, void *data)
+{
+    (void) vault_defer(vr, sender_ended, NULL);
+    (void) vault_mailer_run(vr);
+}
+
+
+/* After the request; if it has failed, there is nothing to be found. */
+static void
+kick(void *data)
+{
+    vault_conf_t  *conf = data;
+
+    if (senders < SENDERS
+        && vault_task_start(conf, "mail", 0, sender_task, NULL) == NGX_OK)
+    {
+        senders++;
+    }
+}
+
+
+ngx_uint_t
+vault_mailer_add(vault_change_t *change, const vault_mailer_t *mail)
+{
+    vault_outbox_t    row;
+    vault_request_t  *vr = change->vr;
+
+    if (!vault_mailer_enabled(vr) || is_held_back(vr, mail)) {
+        return 0;
+    }
+
+    fill(vr, mail, &row);
+    vault_outbox_add(change, &row);
+    (void) vault_defer(vr, kick, vr->conf);
+
+    return 1;
+}
+
+
+ngx_uint_t
+vault_mailer_queue(vault_request_t *vr, const vault_mailer_t *mail)
+{
+    vault_outbox_t  row;
+
+    if (!vault_mailer_enabled(vr) || is_held_back(vr, mail)) {
+        return 0;
+    }
+
+    fill(vr, mail, &row);
+    (void) vault_defer(vr, kick, vr->conf);
+    vault_outbox_insert(vr, &row);
+
+    return 1;
+}
+
+
+/* Sending */
+
+static int64_t
+pause_of(int64_t tries)
+{
+    int64_t  ms;
+
+    ms = (int64_t) PAUSE << ngx_min(ngx_max(tries - 1, 0), PAUSES);
+
+    return ms + (int64_t) (ngx_random() % (ms / 4));
+}
+
+
+static void
+tell_expired(vault_request_t *vr, const vault_outbox_t *row)
+{
+    ngx_log_error(NGX_LOG_WARN, vr->log, 0,
+                  "vault: mail %V (%V) is given up: after %L tries it is of "
+                  "no use any more", &row->id, &row->template, row->tries);
+}
+
+
+static vault_mail_end_e
+attempt(vault_request_t *vr, const vault_outbox_t *row)
+{
+    var_t                 *var;
+    vars_t                 vars;
+    ngx_uint_t             i;
+    ngx_keyval_t          *pairs;
+    vault_json_error_t     err;
+    vault_mail_message_t   message;
+
+    if (vault_json_parse(vr->pool, &row->variables, &vars_shape, &vars, &err)
+        != NGX_OK)
+    {
+        ngx_log_error(NGX_LOG_ERR, vr->log, 0,
+                      "vault: mail %V (%V) is given up: its row cannot be "
+                      "read", &row->id, &row->template);
+        return VAULT_MAIL_REFUSED;
+    }
+
+    var = vars.vars.elts;
+    pairs = vault_alloc(vr, (vars.vars.nelts + 1) * sizeof(ngx_keyval_t));
+
+    for (i = 0; i < vars.vars.nelts; i++) {
+        pairs[i].key = var[i].name;
+        pairs[i].value = var[i].value;
+    }
+
+    message.id = row->id;
+    message.date = row->created_at;
+    message.template = row->template;
+    message.to = row->recipient;
+    message.vars = pairs;
+    message.nvars = vars.vars.nelts;
+
+    return vault_mail_send(vr, &message);
+}
+
+
+/* One mail.  0: there is none, or the mail server is away. */
+static ngx_uint_t
+deliver(vault_request_t *vr, ngx_uint_t *done)
+{
+    vault_outbox_t    row;
+    vault_mail_end_e  end;
+
+    if (!vault_outbox_take(vr, &row, LEASE)) {
+        return 0;
+    }
+
+    if (row.expires_at <= vault_now()) {
+        tell_expired(vr, &row);
+        end = VAULT_MAIL_REFUSED;
+
+    } else {
+        end = attempt(vr, &row);
+    }
+
+    if (end == VAULT_MAIL_SENT || end == VAULT_MAIL_REFUSED) {
+        vault_outbox_delete(vr, &row);
+        (*done)++;
+
+    } else {
+        vault_outbox_put_off(vr, &row, vault_now() + pause_of(row.tries));
+    }
+
+    return end != VAULT_MAIL_AWAY;
+}
+
+
+ngx_uint_t
+vault_mailer_run(vault_request_t *vr)
+{
+    ngx_uint_t  done = 0;
+
+    if (!vault_mailer_enabled(vr)) {
+        return 0;
+    }
+
+    while (deliver(vr, &done)) { /* void */ }
+
+    return done;
+}
