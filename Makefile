@@ -83,7 +83,8 @@ deps-build:
 
 TESTS  := $(sort $(wildcard t/*.t))
 E2E    := $(sort $(wildcard t/e2e/*.t))
-NO_DB  := t/00-% t/01-% t/04-% t/08-% t/e2e/conf.t t/e2e/run.t t/e2e/pg-%
+NO_DB  := t/00-% t/01-% t/04-% t/08-% t/e2e/conf.t t/e2e/run.t t/e2e/pg-% \
+          t/e2e/s3-%
 SQLITE := $(filter-out t/24-%,$(TESTS))
 PG     := $(filter-out t/23-% $(NO_DB),$(TESTS))
 
@@ -101,7 +102,7 @@ test: deps
 # valgrind sees what the sanitizers do not, on the little it has time for.
 
 SMOKE  := t/10-run-smoke.t t/40-vault-folders.t
-FAULTS := t/e2e/faults.t t/e2e/pg-faults.t
+FAULTS := t/e2e/faults.t t/e2e/file-faults.t t/e2e/pg-faults.t
 
 .PHONY: asan
 asan: deps

@@ -196,6 +196,13 @@ for my $case (
 ok(-d "$root/files/tmp", 'a store beside the database');
 is((stat "$root/files/tmp")[2] & 07777, 0700, 'of its own user');
 
+$answer = nginx_test("${base}vault_files file:$root/one;\n$location\n}\n"
+                     . "server {\nlisten 127.0.0.1:1;\n"
+                     . "${base}vault_files file:$root/two;\n$location\n");
+ok(!$answer->{ok}, 'refused: two stores for one database');
+like($answer->{text}, qr/"vault_files" must be the same in all servers/,
+     '  and the reason named');
+
 $answer = nginx_test("${base}vault_files file:$root/elsewhere/;\n"
                      . "vault_upload presigned; vault_file_max 256m;\n"
                      . "vault_file_quota off; vault_jobs off;\n$location");

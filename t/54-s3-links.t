@@ -298,6 +298,33 @@ sub test_attachment {
 }
 
 
+# The web vault fetches files from the bucket.
+
+sub test_policy {
+    my $web = folder_of() . '/web';
+
+    mkdir $web;
+    chmod 0755, folder_of(), $web;
+    VaultNginx::write_file("$web/index.html", '<p>vault</p>');
+
+    for my $case (["vault_files 's3://vault?region=eu-west-1';",
+                   ' https://vault.s3.eu-west-1.amazonaws.com'],
+                  ['', ''])
+    {
+        my $server = vault_server(name => 'policy',
+                                  env  => { HOME => "$web/nobody" },
+                                  vault => "vault_web_vault $web;\n$case->[0]");
+        my $page = VaultHttp::request($server->port, 'GET', '/');
+
+        is($page->{status}, 200, 'the page of a web vault');
+        like(VaultHttp::header($page, 'content-security-policy'),
+             qr{;\ connect-src\ 'self'\ https://api\.pwnedpasswords\.com
+                \Q$case->[1]\E$}x, '  whose policy knows the store');
+        ends_clean($server);
+    }
+}
+
+
 sub nginx_test {
     my ($url, $more, $location) = @_;
 
@@ -394,6 +421,7 @@ test_get_link();
 test_put_link();
 test_attachment('auto', 'files');
 test_attachment('presigned', 'bucket');
+test_policy();
 test_configuration();
 test_instance();
 

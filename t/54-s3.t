@@ -70,12 +70,14 @@ sub test_requests {
 sub survives {
     my ($server, $op, $kind, $do) = @_;
 
+    my $from = $server->log_size;
+
     fails({ op => $op, kind => $kind });
     ok($do->(), "$op survives $kind");
 
     my @tries = grep { $_->{op} eq $op } asked();
     is(@tries, 2, '  by a second try');
-    is_deeply([s3_lines($server)], [], '  and not a word of it');
+    is_deeply([s3_lines($server, $from)], [], '  and not a word of it');
 }
 
 
@@ -141,8 +143,19 @@ sub test_faults {
     gives_up($server, $_, '404', 1, qr/404 NoSuchBucket/, $fails{$_})
         for qw(PUT DELETES);
 
+    # Much is refused before it has all been sent.
+
+    my $large = bytes(8_000_000);
+    $do{PUT} = sub { put($server, $name, $large) == 200 };
+    survives($server, 'PUT', $_, $do{PUT}) for qw(SlowDown reset reset-mid);
+
+    $fails{PUT} = sub { put($server, $name, $large) == 503 };
+    gives_up($server, 'PUT', '403', 1, qr/403 AccessDenied/, $fails{PUT});
+    gives_up($server, 'PUT', '503', 3, qr/503 ServiceUnavailable/,
+             $fails{PUT});
+
     fails();
-    is(head($server, $name), 200_000, 'what was there is there');
+    is(head($server, $name), 8_000_000, 'what was there is there');
     ends_clean($server);
     forget();
 }

@@ -646,6 +646,30 @@ stops_clean($server, 'nothing is left behind');
     is(count("files WHERE state = $DOOMED"), 0, 'is done by the next');
 }
 
+# A reload in the middle: the old worker leaves, a new one takes over.
+
+{
+    many_doomed(60_000);
+    sql('DELETE FROM jobs');
+
+    my $reloads = jobs_server('reloads', vault => 'vault_jobs 1s;');
+    my $old = status($reloads)->{pid};
+
+    ok(until_true(20, sub {
+           count("files WHERE state = $DOOMED") < 60_000;
+       }), 'in the middle of a job');
+
+    $reloads->signal('HUP');
+    ok(until_true(20, sub { !kill 0, $old }), 'the old worker ends');
+    cmp_ok(count("files WHERE state = $DOOMED"), '>', 0,
+           'without finishing the job');
+
+    expire_lease('files');
+    ok(until_true(60, sub { !count("files WHERE state = $DOOMED") }),
+       'the new one finishes it');
+    is_deeply([$reloads->stop], [], 'a clean end');
+}
+
 stops_clean($server, 'nothing is left behind');
 is_deeply([$server->stop], [], 'a clean end');
 

@@ -19,12 +19,18 @@ static void  access_read_by_id(vault_request_t *vr);
 static void  access_file_by_id(vault_request_t *vr);
 
 
+/* Strangers have no more to say than a password. */
+#define BODY_MAX  8192
+
 const vault_route_t  vault_send_access_routes[] = {
-    { POST, "/api/sends/access",           access_read,       VAULT_SEND },
-    { POST, "/api/sends/access/file/{id}", access_file,       VAULT_SEND },
-    { POST, "/api/sends/access/{id}",      access_read_by_id, VAULT_ANYONE },
+    { POST, "/api/sends/access",
+      access_read,       VAULT_SEND,   BODY_MAX },
+    { POST, "/api/sends/access/file/{id}",
+      access_file,       VAULT_SEND,   BODY_MAX },
+    { POST, "/api/sends/access/{id}",
+      access_read_by_id, VAULT_ANYONE, BODY_MAX },
     { POST, "/api/sends/{id}/access/file/{id}",
-                                           access_file_by_id, VAULT_ANYONE },
+      access_file_by_id, VAULT_ANYONE, BODY_MAX },
     VAULT_ROUTE_END
 };
 

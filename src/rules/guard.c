@@ -1,6 +1,7 @@
 /*
- * guard - who may call a route.  The only place that answers 401: clients
- * sign out on it, so it must mean that the session is over.
+ * guard - who may call a route.  The only place that answers 401 to users:
+ * clients sign out on it, so it must mean that the session is over.  Receivers
+ * of Sends have a guard and a 401 of their own: send_guard.c.
  */
 
 #include "../crypto/jwt.h"

@@ -1,5 +1,10 @@
 #include "static.h"
 
+#include "../files/files.h"
+
+
+/* The end of the policy: a bucket's host is added to it. */
+#define CONNECT  "connect-src 'self' https://api.pwnedpasswords.com"
 
 typedef struct {
     const char  *name;
@@ -26,9 +31,9 @@ static static_header_t  static_framed[] = {
       "'unsafe-inline'; font-src 'self'; img-src 'self' data: blob:; "
       "media-src 'self' blob:; child-src 'self'; frame-src 'self'; "
       "worker-src 'self' blob:; object-src 'self' blob:; "
-      "connect-src 'self' https://api.pwnedpasswords.com; "
       "frame-ancestors 'self' chrome-extension: moz-extension: "
-      "safari-web-extension:;") },
+      "safari-web-extension:; "
+      CONNECT) },
     { NULL, ngx_null_string }
 };
 
@@ -63,6 +68,36 @@ static_add(ngx_http_request_t *r, static_header_t *header)
     }
 
     return NGX_OK;
+}
+
+
+/* Pages that may not be framed; they fetch files from the bucket itself. */
+static ngx_int_t
+static_add_framed(ngx_http_request_t *r, vault_conf_t *conf)
+{
+    ngx_str_t            *policy;
+    static_header_t       headers[3];
+    vault_files_place_t   place;
+
+    if (conf->files == NULL
+        || vault_files_place(conf->files, &place) != NGX_OK)
+    {
+        return static_add(r, static_framed);
+    }
+
+    ngx_memcpy(headers, static_framed, sizeof(headers));
+    policy = &headers[1].value;
+
+    policy->data = ngx_pnalloc(r->pool, policy->len + 1 + place.url.len);
+    if (policy->data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    policy->len = ngx_sprintf(policy->data, "%V %V", &static_framed[1].value,
+                              &place.url)
+                  - policy->data;
+
+    return static_add(r, headers);
 }
 
 
@@ -120,7 +155,7 @@ vault_static_handle(ngx_http_request_t *r, vault_conf_t *conf)
     }
 
     if (!static_ends(&r->uri, "-connector.html")
-        && static_add(r, static_framed) != NGX_OK)
+        && static_add_framed(r, conf) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }

@@ -247,8 +247,25 @@ export class Client {
                         ? Object.fromEntries(Object.entries(value).map(
                             ([name, v]) => [name, reseal(v)]))
                         : value;
-        const cipher = ({ encryptedByKeyId, ...item }) => item.key
-            ? { ...item, key: again(item.key) } : reseal(item);
+        const cipher = ({ encryptedByKeyId, attachments, ...item }) => {
+            const mine = item.key ? text => text : again;
+            const files = Object.fromEntries((attachments ?? []).map(
+                file => [file.id, { fileName: mine(file.fileName),
+                                    key: file.key && mine(file.key) }]));
+
+            return {
+                ...(item.key ? { ...item, key: again(item.key) }
+                    : reseal(item)),
+                attachments: Object.fromEntries(Object.entries(files).map(
+                    ([id, { fileName }]) => [id, fileName])),
+                attachments2: files,
+            };
+        };
+
+        // What a Send holds is encrypted by a key of its own.
+        const send = ({ key, ...rest }) => ({
+            ...rest, key: again(key), password: null,
+        });
 
         this.userKey = fresh;
         const s = this.secrets(password, this.kdf, fresh);
@@ -281,7 +298,7 @@ export class Client {
                     ciphers: sync.ciphers.map(cipher),
                     folders: sync.folders.map(
                         ({ id, name }) => ({ id, name: again(name) })),
-                    sends: [],
+                    sends: sync.sends.map(send),
                 },
             });
         delete this.token;

@@ -261,8 +261,28 @@ sub walk {
     $stranger->ok(@receive);
     same_file("$dir/received", "$dir/out/sent.bin", 'without a password');
 
+    new_key($bw, $item, $id->{'one byte.txt'}, 'one byte.txt') if !$sqlite;
     detach($bw, $item, 'local', $id->{'one byte.txt'});
     return ($bw, $stranger, $item);
+}
+
+
+# A new key of the account opens what was there before.
+
+sub new_key {
+    my ($bw, $item, $id, $name) = @_;
+
+    my $send = $bw->json('send', '-n', 'Kept', '--fullObject', 'kept text');
+
+    account($server, 'alice', password('alice'), 'rotate');
+    $bw->run('logout');
+    delete $bw->{session};
+    $bw->login(email('alice'), password('alice'));
+    $bw->ok('sync', '--force');
+
+    fetch($bw, $item, $id, $name);
+    is($bw->ok('send', 'get', '--text', $send->{id}), 'kept text',
+       'the Send opens with the new key');
 }
 
 
