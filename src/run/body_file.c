@@ -29,6 +29,17 @@ typedef struct {
     ngx_int_t       rc;
 } text_work_t;
 
+/* A body that is being received, or that is not stored yet. */
+typedef struct {
+    ngx_queue_t          queue;
+    ngx_http_request_t  *http;
+    off_t                size;
+} coming_t;
+
+
+/* Per worker; bounded by its connections. */
+static ngx_queue_t  body_coming;
+
 
 off_t
 vault_body_limit(vault_request_t *vr)
@@ -49,6 +60,44 @@ vault_body_announced(vault_request_t *vr)
 }
 
 
+static void
+coming_end(void *data)
+{
+    coming_t  *coming = data;
+
+    ngx_queue_remove(&coming->queue);
+}
+
+
+/* What other bodies of this worker still want of the disk. */
+static off_t
+coming_bytes(void)
+{
+    off_t                     sum;
+    coming_t                 *coming;
+    ngx_queue_t              *q;
+    ngx_http_request_body_t  *rb;
+
+    sum = 0;
+
+    for (q = ngx_queue_head(&body_coming);
+         q != ngx_queue_sentinel(&body_coming);
+         q = ngx_queue_next(q))
+    {
+        coming = ngx_queue_data(q, coming_t, queue);
+        rb = coming->http->request_body;
+
+        sum += coming->size;
+
+        if (rb && rb->temp_file) {
+            sum -= rb->temp_file->file.offset;
+        }
+    }
+
+    return sum;
+}
+
+
 /*
  * nginx would find out that the disk is full when the client has sent half of
  * its file, and would say so in HTML.
@@ -65,7 +114,36 @@ has_room(vault_request_t *vr, off_t size)
         return 1;                     /* nginx says what is wrong with it */
     }
 
-    return (uint64_t) fs.f_bavail * fs.f_frsize >= (uint64_t) size;
+    return (uint64_t) fs.f_bavail * fs.f_frsize
+           >= (uint64_t) (size + coming_bytes());
+}
+
+
+/* nginx writes the body to a file that goes with the request. */
+static ngx_int_t
+receive_file(ngx_http_request_t *r)
+{
+    coming_t            *coming;
+    ngx_pool_cleanup_t  *cln;
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(coming_t));
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    coming = cln->data;
+    coming->http = r;
+    coming->size = r->headers_in.content_length_n;
+
+    ngx_queue_insert_tail(&body_coming, &coming->queue);
+    cln->handler = coming_end;
+
+    r->request_body_in_file_only = 1;
+    r->request_body_in_persistent_file = 1;
+    r->request_body_in_clean_file = 1;
+    r->request_body_file_log_level = 0;
+
+    return NGX_OK;
 }
 
 
@@ -110,27 +188,33 @@ bound_chunks(ngx_http_request_t *r)
 ngx_uint_t
 vault_body_prepare(vault_request_t *vr, const char **message)
 {
+    off_t                size;
+    ngx_int_t            rc;
     ngx_http_request_t  *r = vr->http;
+
+    rc = NGX_OK;
+    size = r->headers_in.content_length_n;
+
+    if (body_coming.next == NULL) {
+        ngx_queue_init(&body_coming);
+    }
 
     if (vr->route->options & VAULT_BODY_FILE) {
 
-        if (!has_room(vr, r->headers_in.content_length_n)) {
+        if (!has_room(vr, size)) {
             ngx_log_error(NGX_LOG_CRIT, vr->log, 0, "vault: the disk has no "
-                          "room for a file of %O bytes",
-                          r->headers_in.content_length_n);
+                          "room for a file of %O bytes", size);
             *message = "The server's disk is full.";
             return NGX_HTTP_SERVICE_UNAVAILABLE;
         }
 
-        r->request_body_in_file_only = 1;
-        r->request_body_in_persistent_file = 1;
-        r->request_body_in_clean_file = 1;
-        r->request_body_file_log_level = 0;
+        rc = receive_file(r);
 
-        return 0;
+    } else if (r->headers_in.chunked) {
+        rc = bound_chunks(r);
     }
 
-    if (r->headers_in.chunked && bound_chunks(r) != NGX_OK) {
+    if (rc != NGX_OK) {
         *message = "Out of memory.";
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
