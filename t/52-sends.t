@@ -13,7 +13,8 @@ use VaultTest;
 my ($true, $false) = (JSON::PP::true(), JSON::PP::false());
 
 my $server = vault_server(
-    vault => "vault_login_limit off;\nvault_upload direct;");
+    vault => "vault_login_limit off;\nvault_upload direct;\n"
+             . 'vault_database_strict on;');
 
 
 sub api {
