@@ -232,6 +232,7 @@ sub test_credentials {
         AWS_CONTAINER_CREDENTIALS_FULL_URI => $aws->url('/container') });
     my $name = uuid('credentials');
     my $n = 1;
+    my $expire = sub { peer()->set(expired => $_[0], clear => \1) };
 
     is(put($server, $name, 'x'), 200, 'temporary keys');
     is((asked())[0]{access_key}, 'AKID1', '  are those of the container');
@@ -240,13 +241,35 @@ sub test_credentials {
                 sub { head($server, $name) eq 2 },
                 sub { remove($server, $name) == 1 })
     {
-        peer()->set(expired => $n++, clear => \1);
+        $expire->($n++);
         ok($do->(), 'keys that have expired are asked for anew');
         is_deeply([map { $_->{access_key} // 'refused' } asked()],
                   ['refused', "AKID$n"], '  at once');
     }
 
     is($aws->state->{container}, $n, 'each was asked for once');
+
+    # Many find out at the same time.
+
+    put($server, $name, 'xyz');
+    $expire->($n++);
+
+    my @socks = map { VaultHttp::open_socket($server->port) } 1 .. 10;
+    for my $sock (@socks) {
+        print $sock "GET /api/debug/files/$name HTTP/1.1\r\nHost: x\r\n"
+                    . "Connection: close\r\n\r\n";
+        $sock->flush;
+    }
+
+    my $good = 0;
+    for my $sock (@socks) {
+        local $/;
+        $sock->blocking(1);
+        $good++ if <$sock> =~ /"size":3\b/;
+    }
+
+    is($good, 10, 'ten requests with keys that have expired');
+    is($aws->state->{container}, $n, '  ask for others once');
 
     $aws->set(fail => 500);
     peer()->set(expired => 99, clear => \1);
