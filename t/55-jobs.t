@@ -195,6 +195,37 @@ sub expire_lease {
 }
 
 
+# A transaction of somebody else that ends a second later, while others see
+# what was before.
+
+sub meanwhile {
+    my (@statements) = @_;
+
+    my $holds = folder_of() . '/holds';
+    unlink $holds;
+
+    my $pid = fork // die "fork: $!\n";
+
+    if ($pid) {
+        until_true(20, sub { -e $holds }) or die "no transaction\n";
+        return $pid;
+    }
+
+    my ($sqlite) = database() =~ /^sqlite:(.*)/;
+    my @command = $sqlite ? ('sqlite3', '-batch', $sqlite)
+                          : ('psql', '-Xq', '-d', database());
+    my $wait = 1.5 * $VaultNginx::SLOW;
+
+    open my $in, '|-', @command or die "@command: $!\n";
+    print {$in} $sqlite ? "BEGIN IMMEDIATE;\n" : "BEGIN;\n",
+                map({ "$_;\n" } @statements),
+                $sqlite ? '.shell' : '\!', " touch '$holds'; sleep $wait\n",
+                "COMMIT;\n";
+    close $in;
+    POSIX::_exit($? == 0 ? 0 : 1);
+}
+
+
 sub asking {
     my ($on, $stop) = @_;
 
@@ -252,6 +283,44 @@ sub deleted_by {
     is(revision($alice), $after[0], 'and changes nothing');
 
     sql("DELETE FROM sends WHERE id = '$later'");
+    sql('DELETE FROM files');
+}
+
+# What was found due is asked again: its owner may have been faster.
+
+{
+    my $send = send_row($alice, -$HOUR);
+    my $item = trashed(alice => 31 * $DAY);
+    my @files = (file_row($alice, $READY, 0, send => $send),
+                 file_row($alice, $READY, 0, cipher => $item));
+
+    my $holder = meanwhile(
+        "UPDATE users SET revised_at = revised_at + 1"
+        . " WHERE id = '$alice->{id}'",
+        "UPDATE sends SET deletes_at = " . (now() + $DAY)
+        . " WHERE id = '$send'",
+        "UPDATE ciphers SET deleted_at = NULL WHERE id = '$item'");
+
+    json_like(job('sends'), { ran => 1, failed => 0, count => 0 },
+              'a Send that is prolonged in this moment');
+    waitpid $holder, 0;
+    is(count("sends WHERE id = '$send'"), 1, 'stays');
+
+    sql("UPDATE ciphers SET deleted_at = 1 WHERE id = '$item'");
+    $holder = meanwhile(
+        "UPDATE users SET revised_at = revised_at + 1"
+        . " WHERE id = '$alice->{id}'",
+        "UPDATE ciphers SET deleted_at = NULL WHERE id = '$item'");
+
+    json_like(job('trash'), { ran => 1, failed => 0, count => 0 },
+              'an item that is restored in this moment');
+    waitpid $holder, 0;
+    is(count("ciphers WHERE id = '$item'"), 1, 'stays');
+    is_deeply([map { state_of($_) } @files], [$READY, $READY],
+              'and so do their files');
+
+    sql("DELETE FROM ciphers WHERE id = '$item'");
+    sql('DELETE FROM sends');
     sql('DELETE FROM files');
 }
 
