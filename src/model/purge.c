@@ -172,7 +172,10 @@ vault_purge_trash(vault_request_t *vr, int64_t before)
 }
 
 
-/* A single statement, and no client sees what it changes. */
+/*
+ * A single statement, and no client sees what it changes.  These run once a
+ * day and walk through their table: an index would cost each sign-in more.
+ */
 static vault_purge_t
 purge_statement(vault_request_t *vr, const char *sql,
     const vault_db_arg_t *args, ngx_uint_t n)
