@@ -368,20 +368,16 @@ refused('the same by id',
 
 # Races for the last accesses: all ask at once, on two workers.
 
-sub race {
-    my ($n, $method, $path, @headers) = @_;
+sub at_once {
+    my (@messages) = @_;
 
-    my @sockets = map { VaultHttp::open_socket($server->port) } 1 .. $n;
-    my $body = $method->{json} // '';
+    my @sockets = map { VaultHttp::open_socket($server->port) } @messages;
     my %status;
 
-    for my $socket (@sockets) {
-        $socket->blocking(1);
-        print $socket VaultHttp::message(
-            'POST', $path,
-            [@headers, ('Content-Type: application/json') x ($body ne '')],
-            $body);
-        $socket->flush;
+    for my $n (0 .. $#sockets) {
+        $sockets[$n]->blocking(1);
+        print {$sockets[$n]} $messages[$n];
+        $sockets[$n]->flush;
     }
 
     for my $socket (@sockets) {
@@ -391,6 +387,23 @@ sub race {
     }
 
     return \%status;
+}
+
+
+sub post {
+    my ($path, $json, @headers) = @_;
+
+    return VaultHttp::message(
+        'POST', $path,
+        [@headers, ('Content-Type: application/json') x defined $json],
+        $json);
+}
+
+
+sub race {
+    my ($n, $method, $path, @headers) = @_;
+
+    return at_once((post($path, $method->{json}, @headers)) x $n);
 }
 
 my $few = text(maxAccessCount => 10);
@@ -419,6 +432,30 @@ $token = token($many);
 is_deeply(race(50, {}, '/api/sends/access', "Authorization: Bearer $token"),
           { 200 => 50 }, 'without a maximum all get it');
 is(now($many)->{accessCount}, 50, 'and none is lost');
+
+# Its owner edits it meanwhile, and in the end deletes it.
+
+{
+    my $busy = file('bytes', maxAccessCount => 1000);
+    my $token = token($busy);
+    my @me = ('Authorization: Bearer ' . user('alice')->{token},
+              'Content-Type: application/json');
+    my $edit = VaultHttp::message('PUT', "/api/sends/$busy->{id}", \@me,
+        json_text(body(type => 1, text => undef, maxAccessCount => 1000)));
+    my $get = post("/api/sends/access/file/$busy->{file}{id}", undef,
+                   "Authorization: Bearer $token");
+
+    is_deeply(at_once(map { ($get, $get, $get, $edit) } 1 .. 10),
+              { 200 => 40 }, '30 accesses and 10 edits at once');
+    is(now($busy)->{accessCount}, 30, 'no access is lost');
+
+    my $status = at_once(($get) x 10, VaultHttp::message('DELETE',
+        "/api/sends/$busy->{id}", \@me), ($get) x 10);
+    is(($status->{200} // 0) + ($status->{404} // 0), 21,
+       'accesses while it is deleted are answered or not found')
+        || diag(json_text($status));
+    is(with_token($token, '')->{status}, 404, 'then it is gone');
+}
 
 
 # Guesses are counted, for a Send and for an address.
