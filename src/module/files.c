@@ -8,6 +8,9 @@
 #include "../run/body.h"
 
 
+#define BODY_BUFFER  (128 * 1024)     /* only what a request needs of it */
+
+
 /* Beside a SQLite database, so that one folder is the whole vault. */
 static ngx_int_t
 default_files(ngx_conf_t *cf, vault_srv_conf_t *scf)
@@ -206,6 +209,12 @@ vault_set_bodies(ngx_conf_t *cf, vault_srv_conf_t *scf,
                            "below what a vault takes, which limits each "
                            "request by itself: leave it out, or make it %O",
                            most);
+    }
+
+    /* a file comes in fewer and larger steps, at half the cost */
+
+    if (clcf->client_body_buffer_size == 2 * (size_t) ngx_pagesize) {
+        clcf->client_body_buffer_size = BODY_BUFFER;
     }
 
     /* a path of nginx's own choice: the user's stays */
