@@ -9,6 +9,7 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 use VaultMail;
+use VaultPeer;
 use VaultServer qw(vault_server call sql);
 use VaultTest 'debug';
 
@@ -370,7 +371,44 @@ sub test_addresses {
 }
 
 
+# A mail server that nobody wrote for these tests
+
+sub test_aiosmtpd {
+    my ($pem, $key) = VaultMail::certificate('aiosmtpd', 'localhost');
+    my $peer = VaultPeer->new('mailserver.py', $pem, $key,
+                              VaultNginx::free_port());
+    my $port = $peer->state->{smtp};
+    my $n = 0;
+
+    for my $auth ('plain', 'login') {
+        my $server = vault_server(
+            name  => "aiosmtpd-$auth",
+            vault => "vault_mail \"smtp://vault%40example.com\@localhost:$port"
+                     . "?password=secret&auth=$auth&ca=$pem\";\n"
+                     . "vault_mail_from \"$VaultMail::FROM\";");
+
+        for my $name (sort keys %{call($server, 'GET', '/api/debug/mail')
+                                  ->{json}})
+        {
+            VaultMail::queue($server, $name, "$auth.$name\@example.com");
+            $n++;
+
+            my $end = time + 5 * $VaultNginx::SLOW;
+            sleep 0.02 while @{$peer->state->{taken}} < $n && time < $end;
+        }
+
+        my @taken = @{$peer->state->{taken}};
+        is(@taken, $n, "aiosmtpd takes all messages, with $auth");
+        is_deeply([map { @{$_->{defects}} } @taken], [], '  without a flaw');
+        is_deeply([grep { !$_->{tls} } @taken], [], '  over TLS');
+        is($peer->state->{logins}[-1], uc $auth, '  as wanted');
+        ends_clean($server);
+    }
+}
+
+
 test_messages();
+test_aiosmtpd();
 test_ways();
 test_away();
 test_refused();

@@ -39,8 +39,7 @@ const vault_template_t  vault_template_texts[] = {
       "Welcome to {{server}}\n"
       "\n"
       "Your account {{email}} is ready. Log in with your browser, the "
-      "extension, the app or the command line; the address of the server "
-      "is {{origin}}\n"
+      "extension, the app or the command line.\n"
       "\n"
       "-> Open your vault: {{origin}}\n"
       "\n"
@@ -158,7 +157,7 @@ const vault_template_t  vault_template_texts[] = {
       "and give the code to nobody.\n" },
 
     { "incomplete-login", "device address time",
-      "Somebody knows your master password\n"
+      "A login without the second step\n"
       "\n"
       "Somebody logged in to {{server}} as {{email}} with the right master "
       "password, but did not finish the second step.\n"
