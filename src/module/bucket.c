@@ -134,9 +134,8 @@ write_log(ngx_http_request_t *r, ngx_http_request_t *sr, u_char *buf,
 }
 
 
-/* nginx's own messages show the request as it came, and where it went. */
-static void
-hide_query(ngx_http_request_t *r)
+void
+vault_hide_query(ngx_http_request_t *r)
 {
     u_char  *query;
 
@@ -221,7 +220,7 @@ access_handler(ngx_http_request_t *r)
         return NGX_DECLINED;
     }
 
-    hide_query(r);
+    vault_hide_query(r);
 
     if (r->method == NGX_HTTP_OPTIONS) {
         return answer_preflight(r);

@@ -12,11 +12,27 @@
 #include "../web/static.h"
 
 
+#define FILES  "/files/"
+
+
+/* A link to a file is a permission, and lies in its query. */
+static ngx_uint_t
+has_secret_query(ngx_http_request_t *r)
+{
+    return r->args.len && r->uri.len > sizeof(FILES) - 1
+           && ngx_strncmp(r->uri.data, FILES, sizeof(FILES) - 1) == 0;
+}
+
+
 ngx_int_t
 vault_handler(ngx_http_request_t *r)
 {
     ngx_int_t          rc;
     vault_srv_conf_t  *scf;
+
+    if (has_secret_query(r)) {
+        vault_hide_query(r);
+    }
 
     scf = ngx_http_get_module_srv_conf(r, ngx_http_vault_module);
 

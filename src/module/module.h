@@ -135,5 +135,11 @@ ngx_int_t vault_attach_mail(ngx_conf_t *cf, vault_srv_conf_t *scf);
 ngx_int_t vault_handler(ngx_http_request_t *r);
 ngx_int_t vault_status_handler(ngx_http_request_t *r);
 
+/*
+ * bucket.c: takes the query out of $request and of nginx's own messages, which
+ * show a request as it came, and where it went.
+ */
+void vault_hide_query(ngx_http_request_t *r);
+
 
 #endif

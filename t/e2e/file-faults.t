@@ -216,6 +216,12 @@ sub uploads_that_die {
     is_deeply([objects($store)], [], "$name: and with it all objects");
 
     is_deeply([$server->stop], [], "$name: the server is well");
+
+    my $logs = VaultNginx::read_file($server->root . '/logs/access.log')
+               . $server->log_text;
+    like($logs, qr{"PUT /files/[0-9a-f-]+" 201}, "$name: the link is logged")
+        if $type == 1;
+    unlike($logs, qr/sig=|X-Amz-Sig/i, "$name: without what makes it one");
 }
 
 
