@@ -131,6 +131,7 @@ refused("vault_mail smtp://a?auth=plain; $from", qr/but no user/);
 refused("vault_mail $smtp&auth=ntlm; $from", qr/neither plain, login nor/);
 refused("vault_mail $smtp&starttls=maybe; $from", qr/required nor none/);
 refused("vault_mail $smtp&timeout=soon; $from", qr/is no time/);
+refused("vault_mail $smtp&name=a%0d%0aDATA; $from", qr/a name= that is none/);
 refused("vault_mail $smtp&port=1; $from", qr/does not know/);
 refused("vault_mail $smtp&auth; $from", qr/without "="/);
 refused("vault_mail $smtp&ca=/no/such; $from", qr/names no file/);

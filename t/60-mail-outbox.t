@@ -123,9 +123,9 @@ sub test_killed {
 sub test_together {
     my $mail = VaultMail->new;
     my $server = vault($mail, workers => 4, vault => 'vault_jobs 1s;');
-    my $n = 60;
+    my $n = 120;
 
-    $mail->set(delay => 0.01);
+    $mail->set(fault => 'busy');      # all of them are there at first
 
     for my $child (1 .. 4) {
         next if fork;
@@ -137,8 +137,11 @@ sub test_together {
     }
 
     wait for 1 .. 4;
+    is(left(), $n, 'many mails');
+    $mail->set(fault => '');
+    sql('UPDATE mails SET due_at = 0');
 
-    my $taken = $mail->wait_for($n, 30);
+    my $taken = $mail->wait_for($n, 60);
     my %to = map { $_->{to} => 1 } @$taken;
     is(keys %to, $n, 'each recipient');
     is(@$taken, $n, 'once');

@@ -119,9 +119,10 @@ debug_queue(vault_request_t *vr)
 static void
 debug_run(vault_request_t *vr)
 {
-    ngx_str_t  text;
+    ngx_str_t   text;
+    ngx_uint_t  more;
 
-    text = vault_printf(vr, "%ui", vault_mailer_run(vr));
+    text = vault_printf(vr, "%ui", vault_mailer_run(vr, &more));
     vault_reply_text(vr, NGX_HTTP_OK, "application/json", &text);
 }
 

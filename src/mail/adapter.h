@@ -40,6 +40,7 @@ struct vault_mail_s {
     vault_mail_stats_t           stats;    /* of a worker */
     const char                  *told;     /* the remedy logged last */
     int64_t                      told_at;
+    unsigned                     away:1;   /* and it was that nothing goes */
 };
 
 

@@ -122,6 +122,7 @@ tell(vault_request_t *vr, const vault_mail_message_t *message,
     vault_mail_t  *mail = vr->conf->mail;
 
     level = NGX_LOG_WARN;
+    mail->away |= end == VAULT_MAIL_AWAY;
 
     if (end != VAULT_MAIL_REFUSED && mail->told == why->remedy
         && now - mail->told_at < TELL_AGAIN)
@@ -170,10 +171,11 @@ vault_mail_send(vault_request_t *vr, const vault_mail_message_t *message)
 
     mail->stats.sent++;
 
-    if (mail->told) {
+    if (mail->away) {
         ngx_log_error(NGX_LOG_NOTICE, vr->log, 0,
                       "vault: mails are sent again");
-        mail->told = NULL;
+        mail->away = 0;
+        mail->told_at = 0;
     }
 
     return VAULT_MAIL_SENT;

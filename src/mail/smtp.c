@@ -94,7 +94,8 @@ smtp_send(vault_request_t *vr, void *data, const vault_mail_letter_t *letter,
                                            &answer.text)
                             : vault_printf(vr, "mail server: %V",
                                            &answer.text);
-    why->remedy = remedies[answer.stage];
+    why->remedy = answer.stage == VAULT_SMTP_AT_GREETING && answer.code
+                  ? NULL : remedies[answer.stage];
 
     if (answer.stage < VAULT_SMTP_AT_RECIPIENT || answer.code == 421) {
         return VAULT_MAIL_AWAY;

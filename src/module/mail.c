@@ -4,6 +4,7 @@
 
 #include "module.h"
 #include "../aws/endpoint.h"
+#include "../net/line.h"
 
 
 #define TIMEOUT  30000                /* ms for each answer */
@@ -143,7 +144,8 @@ smtp_parameter(ngx_conf_t *cf, const ngx_str_t *name, ngx_str_t *value,
 
     if (is(name, "name")) {
         mail->name = *value;
-        return NGX_CONF_OK;
+        return value->len && vault_line_is_target(value)
+               ? NGX_CONF_OK : "has a name= that is none";
     }
 
     if (is(name, "timeout")) {

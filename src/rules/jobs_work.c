@@ -128,9 +128,11 @@ job_sweep(vault_request_t *vr, vault_jobs_run_t *run)
 static vault_job_end_e
 job_mails(vault_request_t *vr, vault_jobs_run_t *run)
 {
-    run->count += vault_mailer_run(vr);
+    ngx_uint_t  more;
 
-    return VAULT_JOB_DONE;
+    run->count += vault_mailer_run(vr, &more);
+
+    return more ? VAULT_JOB_MORE : VAULT_JOB_DONE;
 }
 
 

@@ -14,8 +14,10 @@
 #define LEASE      (VAULT_MAIL_LONGEST + 60000)    /* ms */
 #define PAUSE      30000              /* after a first try; doubles */
 #define PAUSES     7                  /* doublings: about an hour */
+#define MOST       50                 /* mails of one run: its pool grows */
+#define LONGEST    20000              /* ms, then no other one is begun */
 #define VARS_MAX   16
-#define VALUE_MAX  1024               /* bytes of a value that are sent */
+#define VALUE_MAX  4096               /* bytes of a value that are sent */
 
 typedef struct {
     ngx_str_t    name;
@@ -198,19 +200,7 @@ fill(vault_request_t *vr, const vault_mailer_t *mail, vault_outbox_t *row)
 }
 
 
-static void
-sender_ended(void *data)
-{
-    senders--;
-}
-
-
-static void
-sender_task(vault_request_t *vr, void *data)
-{
-    (void) vault_defer(vr, sender_ended, NULL);
-    (void) vault_mailer_run(vr);
-}
+static void  sender_task(vault_request_t *vr, void *data);
 
 
 /* After the request; if it has failed, there is nothing to be found. */
@@ -223,6 +213,27 @@ kick(void *data)
         && vault_task_start(conf, "mail", 0, sender_task, NULL) == NGX_OK)
     {
         senders++;
+    }
+}
+
+
+static void
+sender_ended(void *data)
+{
+    senders--;
+}
+
+
+static void
+sender_task(vault_request_t *vr, void *data)
+{
+    ngx_uint_t  more;
+
+    (void) vault_defer(vr, sender_ended, NULL);
+    (void) vault_mailer_run(vr, &more);
+
+    if (more) {
+        (void) vault_defer(vr, kick, vr->conf);
     }
 }
 
@@ -354,15 +365,19 @@ deliver(vault_request_t *vr, ngx_uint_t *done)
 
 
 ngx_uint_t
-vault_mailer_run(vault_request_t *vr)
+vault_mailer_run(vault_request_t *vr, ngx_uint_t *more)
 {
-    ngx_uint_t  done = 0;
+    ngx_msec_t  from = ngx_current_msec;
+    ngx_uint_t  n, done = 0;
 
-    if (!vault_mailer_enabled(vr)) {
-        return 0;
+    *more = vault_mailer_enabled(vr);
+
+    for (n = 0;
+         *more && n < MOST && ngx_current_msec - from < LONGEST;
+         n++)
+    {
+        *more = deliver(vr, &done);
     }
-
-    while (deliver(vr, &done)) { /* void */ }
 
     return done;
 }

@@ -42,10 +42,10 @@ ngx_uint_t vault_mailer_queue(vault_request_t *vr,
     const vault_mailer_t *mail);
 
 /*
- * Sends what is due, until nothing is or the mail server is away; how many
- * were sent or given up.
+ * Sends what is due, until nothing is or the mail server is away, but not for
+ * long: then *more is 1.  How many were sent or given up.
  */
-ngx_uint_t vault_mailer_run(vault_request_t *vr);
+ngx_uint_t vault_mailer_run(vault_request_t *vr, ngx_uint_t *more);
 
 /* "2026-11-22 08:51 UTC", for {{time}}. */
 ngx_str_t vault_mailer_time(vault_request_t *vr, int64_t ms);
