@@ -107,6 +107,8 @@ sub examples {
         $changed =~ s/^ +#\Q$offer\E$/        $offer/m;
         $changed =~ s{file:/etc/vault/database}{file:$dir/database};
         $changed =~ s{/usr/share/vault/web}{$dir/web};
+        $changed =~ s{file:/etc/vault/mail}{file:$dir/database};
+        $changed =~ s{^ +vault_mail .*\n}{$&vault_mail_from v\@example.com;\n}m;
         $changed =~ s{^( +)vault_origin}{$1vault_files file:$dir/files;\n$&}m
             if $changed !~ /^ +vault_files/m;
         like(nginx_test($changed), qr/test is successful/, $offer);
