@@ -96,8 +96,8 @@ test: deps
 	@t/tools/suite sqlite $(SQLITE)
 	@t/tools/suite pg $(PG)
 	@t/e2e/install
-	@t/tools/suite sqlite --timer -j3 $(E2E)
-	@t/tools/suite pg --timer -j3 $(filter-out $(NO_DB),$(E2E))
+	@t/tools/suite sqlite --timer -j4 $(E2E)
+	@t/tools/suite pg --timer -j4 $(filter-out $(NO_DB),$(E2E))
 
 # valgrind sees what the sanitizers do not, on the little it has time for.
 
