@@ -83,7 +83,8 @@ deps-build:
 
 TESTS  := $(sort $(wildcard t/*.t))
 E2E    := $(sort $(wildcard t/e2e/*.t))
-NO_DB  := t/00-% t/01-% t/04-% t/08-% t/e2e/conf.t t/e2e/run.t t/e2e/pg-% \
+NO_DB  := t/00-% t/01-% t/04-% t/e2e/cloudfront.t t/e2e/conf.t t/e2e/run.t \
+          t/e2e/pg-%
           t/e2e/s3-%
 SQLITE := $(filter-out t/24-%,$(TESTS))
 PG     := $(filter-out t/23-% $(NO_DB),$(TESTS))
@@ -96,8 +97,8 @@ test: deps
 	@t/tools/suite sqlite $(SQLITE)
 	@t/tools/suite pg $(PG)
 	@t/e2e/install
-	@t/tools/suite sqlite --timer -j4 $(E2E)
-	@t/tools/suite pg --timer -j4 $(filter-out $(NO_DB),$(E2E))
+	@t/tools/suite sqlite --timer -j3 $(E2E)
+	@t/tools/suite pg --timer -j3 $(filter-out $(NO_DB),$(E2E))
 
 # valgrind sees what the sanitizers do not, on the little it has time for.
 
