@@ -6,6 +6,7 @@
 #include "../rules/session.h"
 #include "../rules/upload.h"
 #include "../model/cipher.h"
+#include "../model/id.h"
 #include "cipher_form.h"
 #include "view.h"
 
@@ -24,7 +25,6 @@ static void  ciphers_unarchive(vault_request_t *vr);
 static void  ciphers_unassigned(vault_request_t *vr);
 
 static void  cipher_insert(vault_request_t *vr, vault_cipher_form_t *form);
-static ngx_array_t  path_ids(vault_request_t *vr);
 static void  reply_first(vault_request_t *vr, const ngx_array_t *rows,
     ngx_uint_t status, const char *missing);
 
@@ -225,7 +225,7 @@ ciphers_trash(vault_request_t *vr)
 {
     ngx_array_t  ids;
 
-    ids = path_ids(vr);
+    ids = vault_id_list(vault_path_uuid(vr));
 
     if (vault_cipher_trash(vr, vault_me(vr), &ids) == 0) {
         vault_fail(vr, VAULT_MISSING);
@@ -240,7 +240,7 @@ ciphers_delete(vault_request_t *vr)
 {
     ngx_array_t  ids;
 
-    ids = path_ids(vr);
+    ids = vault_id_list(vault_path_uuid(vr));
 
     if (vault_cipher_delete(vr, vault_me(vr), &ids) == 0) {
         vault_fail(vr, VAULT_MISSING);
@@ -255,7 +255,7 @@ ciphers_restore(vault_request_t *vr)
 {
     ngx_array_t  ids;
 
-    ids = path_ids(vr);
+    ids = vault_id_list(vault_path_uuid(vr));
 
     reply_first(vr, vault_cipher_restore(vr, vault_me(vr), &ids),
                 VAULT_MISSING);
@@ -267,7 +267,7 @@ ciphers_archive(vault_request_t *vr)
 {
     ngx_array_t  ids;
 
-    ids = path_ids(vr);
+    ids = vault_id_list(vault_path_uuid(vr));
 
     reply_first(vr, vault_cipher_archive(vr, vault_me(vr), &ids),
                 NGX_HTTP_BAD_REQUEST,
@@ -281,7 +281,7 @@ ciphers_unarchive(vault_request_t *vr)
 {
     ngx_array_t  ids;
 
-    ids = path_ids(vr);
+    ids = vault_id_list(vault_path_uuid(vr));
 
     reply_first(vr, vault_cipher_unarchive(vr, vault_me(vr), &ids),
                 NGX_HTTP_BAD_REQUEST,
@@ -298,23 +298,6 @@ ciphers_unassigned(vault_request_t *vr)
     static ngx_str_t  no = ngx_string("false");
 
     vault_reply_text(vr, NGX_HTTP_OK, "application/json", &no);
-}
-
-
-/* The bulk form with one id: its statement is the same. */
-
-static ngx_array_t
-path_ids(vault_request_t *vr)
-{
-    ngx_array_t  ids;
-
-    ngx_memzero(&ids, sizeof(ngx_array_t));
-
-    ids.elts = vault_path_uuid(vr);
-    ids.nelts = 1;
-    ids.size = sizeof(ngx_str_t);
-
-    return ids;
 }
 
 

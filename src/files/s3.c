@@ -304,7 +304,7 @@ take_errors(vault_request_t *vr, batch_t *batch, ngx_str_t rest,
             take_key(vr, batch, &element, gone);
 
         } else if (n++ == 0) {
-            *first = vault_s3_printable(vr, &code);
+            *first = vault_http_printable(vr, &code);
         }
     }
 

@@ -77,9 +77,6 @@ ngx_int_t vault_s3_settle(ngx_conf_t *cf, vault_s3_t *s3,
 ngx_str_t vault_s3_path(vault_request_t *vr, vault_s3_t *s3,
     const ngx_str_t *name);
 
-/* A text of the store's, cut and cleaned for the log. */
-ngx_str_t vault_s3_printable(vault_request_t *vr, const ngx_str_t *text);
-
 
 /* Links: the adapter's, fail with 503. */
 ngx_str_t vault_s3_put_link(vault_request_t *vr, void *data,

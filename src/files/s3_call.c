@@ -16,7 +16,6 @@
 #define TRIES      3
 #define PAUSE      200                /* ms; doubled by each try */
 #define PAUSE_MAX  1000
-#define LOG_MAX    200                /* bytes of a text of the store's */
 
 typedef enum {
     FINE = 0,
@@ -236,25 +235,6 @@ ask(vault_request_t *vr, vault_s3_t *s3, const vault_s3_call_t *call,
 
 /* Answers */
 
-ngx_str_t
-vault_s3_printable(vault_request_t *vr, const ngx_str_t *text)
-{
-    size_t     i;
-    ngx_str_t  out;
-
-    out.len = ngx_min(text->len, LOG_MAX);
-    out.data = vault_alloc(vr, out.len + 1);
-
-    for (i = 0; i < out.len; i++) {
-        out.data[i] = text->data[i] < ' ' || text->data[i] >= 0x7f
-                      || text->data[i] == '"'
-                      ? '.' : text->data[i];
-    }
-
-    return out;
-}
-
-
 static void
 read_answer(vault_request_t *vr, vault_s3_answer_t *answer)
 {
@@ -276,11 +256,11 @@ read_answer(vault_request_t *vr, vault_s3_answer_t *answer)
     }
 
     if (vault_s3_xml_text(vr->pool, &error, "Code", &text) == NGX_OK) {
-        answer->code = vault_s3_printable(vr, &text);
+        answer->code = vault_http_printable(vr, &text);
     }
 
     if (vault_s3_xml_text(vr->pool, &error, "Message", &text) == NGX_OK) {
-        answer->message = vault_s3_printable(vr, &text);
+        answer->message = vault_http_printable(vr, &text);
     }
 }
 
@@ -370,9 +350,9 @@ complain(vault_request_t *vr, const vault_s3_call_t *call,
     }
 
     id = vault_http_header(&answer->http, "x-amz-request-id");
-    id = vault_s3_printable(vr, &id);
+    id = vault_http_printable(vr, &id);
     there = vault_http_header(&answer->http, "x-amz-bucket-region");
-    there = vault_s3_printable(vr, &there);
+    there = vault_http_printable(vr, &there);
 
     ngx_log_error(NGX_LOG_ERR, vr->log, 0,
                   "s3: %s is answered with %ui %V \"%V\", request \"%V\", "

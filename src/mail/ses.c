@@ -13,8 +13,7 @@
 #include "../crypto/crypto.h"
 
 
-#define PATH      "/v2/email/outbound-emails"
-#define TEXT_MAX  200
+#define PATH  "/v2/email/outbound-emails"
 
 typedef struct {
     vault_upstream_t  *up;
@@ -237,24 +236,6 @@ ask(vault_request_t *vr, const ses_t *ses, const ngx_str_t *body,
 
 /* The answer */
 
-static ngx_str_t
-printable(vault_request_t *vr, const ngx_str_t *text)
-{
-    size_t     i;
-    ngx_str_t  out;
-
-    out.len = ngx_min(text->len, TEXT_MAX);
-    out.data = vault_alloc(vr, out.len + 1);
-
-    for (i = 0; i < out.len; i++) {
-        out.data[i] = text->data[i] < ' ' || text->data[i] >= 0x7f
-                      ? '?' : text->data[i];
-    }
-
-    return out;
-}
-
-
 /* "name#Kind:http://…" is "Kind". */
 static ngx_str_t
 bare_kind(ngx_str_t kind)
@@ -350,8 +331,8 @@ judge(vault_request_t *vr, const ses_error_t *error,
     ngx_str_t   kind, text;
     ngx_uint_t  i;
 
-    kind = printable(vr, &error->kind);
-    text = printable(vr, &error->text);
+    kind = vault_http_printable(vr, &error->kind);
+    text = vault_http_printable(vr, &error->text);
     why->text = vault_printf(vr, "SES answers %ui %V: %V", answer->status,
                              &kind, &text);
 

@@ -242,11 +242,7 @@ file_move(vault_request_t *vr, const vault_file_t *file, const char *sql)
     ngx_str_null(&move.ciphers);
 
     if (file->cipher_id.data) {
-        ngx_memzero(&ids, sizeof(ngx_array_t));
-        ids.elts = (void *) &file->cipher_id;
-        ids.nelts = 1;
-        ids.size = sizeof(ngx_str_t);
-
+        ids = vault_id_list(&file->cipher_id);
         move.ciphers = vault_db_json_list(vr, &ids);
     }
 

@@ -21,3 +21,18 @@ vault_id_create(vault_request_t *vr)
 
     return id;
 }
+
+
+ngx_array_t
+vault_id_list(const ngx_str_t *id)
+{
+    ngx_array_t  ids;
+
+    ngx_memzero(&ids, sizeof(ngx_array_t));
+
+    ids.elts = (void *) id;
+    ids.nelts = 1;
+    ids.size = sizeof(ngx_str_t);
+
+    return ids;
+}

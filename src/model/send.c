@@ -4,6 +4,7 @@
 
 #include "send.h"
 #include "file.h"
+#include "id.h"
 
 
 #define SEND_COLUMNS                                                          \
@@ -246,11 +247,7 @@ vault_send_delete(vault_request_t *vr, const vault_user_t *user,
         "DELETE FROM sends"
         " WHERE id = $1 AND user_id = $2";
 
-    ngx_memzero(&ids, sizeof(ngx_array_t));
-    ids.elts = (void *) id;
-    ids.nelts = 1;
-    ids.size = sizeof(ngx_str_t);
-
+    ids = vault_id_list(id);
     list = vault_db_json_list(vr, &ids);
     change = vault_change(vr, user);
 

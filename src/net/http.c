@@ -8,6 +8,7 @@
 
 #define MAX_HEADERS  64               /* of an answer; more are left out */
 #define MAX_HEAD     (16 * 1024)
+#define MAX_PRINT    200
 
 typedef struct {
     vault_http_transfer_t   transfer; /* first: done() gets this */
@@ -152,6 +153,25 @@ on_header(char *bytes, size_t one, size_t len, void *data)
     add_header(op, line, len);
 
     return len;
+}
+
+
+ngx_str_t
+vault_http_printable(vault_request_t *vr, const ngx_str_t *text)
+{
+    size_t     i;
+    ngx_str_t  out;
+
+    out.len = ngx_min(text->len, MAX_PRINT);
+    out.data = vault_alloc(vr, out.len + 1);
+
+    for (i = 0; i < out.len; i++) {
+        out.data[i] = text->data[i] < ' ' || text->data[i] >= 0x7f
+                      || text->data[i] == '"'
+                      ? '.' : text->data[i];
+    }
+
+    return out;
 }
 
 

@@ -52,6 +52,9 @@ ngx_int_t vault_http_request(vault_request_t *vr,
 ngx_str_t vault_http_header(const vault_http_answer_t *answer,
     const char *name);
 
+/* What another server said, fit for a log: 200 bytes at most, no controls. */
+ngx_str_t vault_http_printable(vault_request_t *vr, const ngx_str_t *text);
+
 /* In each worker. */
 ngx_int_t vault_http_start(ngx_cycle_t *cycle);
 void vault_http_stop(void);

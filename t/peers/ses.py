@@ -15,7 +15,6 @@ import hashlib
 import hmac
 import http.server
 import json
-import ssl
 import sys
 import threading
 import time
@@ -23,6 +22,7 @@ import time
 sys.dont_write_bytecode = True
 import sigv4                            # noqa: E402
 import smtp                             # noqa: E402
+from serve import serve                 # noqa: E402
 from sigv4 import Refused               # noqa: E402
 
 PATH = "/v2/email/outbound-emails"
@@ -182,24 +182,5 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.refuse(400, "BadRequestException", repr(error))
 
 
-class Server(http.server.ThreadingHTTPServer):
-    request_queue_size = 128
-
-    def handle_error(self, request, client_address):
-        if not isinstance(sys.exc_info()[1], OSError):
-            super().handle_error(request, client_address)
-
-
-def main():
-    server = Server(("127.0.0.1", 0), Handler)
-    if len(sys.argv) == 3:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(sys.argv[1], sys.argv[2])
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    print(server.server_address[1], flush=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    sys.stdin.read()
-
-
 if __name__ == "__main__":
-    main()
+    serve(Handler)
