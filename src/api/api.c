@@ -26,6 +26,8 @@ const vault_route_t *const  vault_routes[] = {
     vault_send_files_routes,
     vault_sends_routes,
     vault_sync_routes,
+    vault_two_factor_email_routes,
+    vault_two_factor_routes,
 #if (VAULT_DEBUG)
     vault_debug_routes,
     vault_debug_aws_routes,

@@ -27,6 +27,8 @@ extern const vault_route_t  vault_send_access_routes[];
 extern const vault_route_t  vault_send_files_routes[];
 extern const vault_route_t  vault_sends_routes[];
 extern const vault_route_t  vault_sync_routes[];
+extern const vault_route_t  vault_two_factor_email_routes[];
+extern const vault_route_t  vault_two_factor_routes[];
 
 #if (VAULT_DEBUG)
 extern const vault_route_t  vault_debug_routes[];

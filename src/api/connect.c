@@ -10,6 +10,7 @@
 #include "../rules/limits.h"
 #include "../rules/password.h"
 #include "../rules/profile.h"
+#include "../rules/second.h"
 #include "../rules/token.h"
 #include "send_access.h"
 
@@ -29,6 +30,9 @@ typedef struct {
     ngx_str_t  device_type;
     ngx_str_t  device_identifier;
     ngx_str_t  device_name;
+    ngx_str_t  second_provider;
+    ngx_str_t  second_code;
+    ngx_str_t  second_remember;
 } token_form_t;
 
 typedef struct {
@@ -73,6 +77,9 @@ static const vault_field_t  token_fields[] = {
     FORM("deviceType",       device_type,       32),
     FORM("deviceIdentifier", device_identifier, 128),
     FORM("deviceName",       device_name,       256),
+    FORM("twoFactorProvider", second_provider,  32),
+    FORM("twoFactorToken",   second_code,       10000),
+    FORM("twoFactorRemember", second_remember,  32),
     VAULT_FIELDS_END
 };
 
@@ -239,7 +246,7 @@ token_write(vault_request_t *vr, vault_writer_t *w,
 
 static void
 sign_in(vault_request_t *vr, vault_user_t *user, token_form_t *form,
-    ngx_uint_t offline)
+    ngx_uint_t offline, const ngx_str_t *remember)
 {
     ngx_str_t         refresh;
     vault_writer_t   *w;
@@ -271,6 +278,11 @@ sign_in(vault_request_t *vr, vault_user_t *user, token_form_t *form,
     vault_json_open(w, NULL, '{');
     token_write(vr, w, &session, &form->client_id, offline ? &refresh : NULL);
     vault_json_boolean(w, "unofficialServer", 1);
+
+    if (remember && remember->data) {
+        vault_json_string(w, "TwoFactorToken", remember);
+    }
+
     vault_json_members(w, &account_view, user);
     vault_account_keys_write(w, "AccountKeys", user);
     vault_decryption_options_write(w, "UserDecryptionOptions", user);
@@ -283,9 +295,10 @@ sign_in(vault_request_t *vr, vault_user_t *user, token_form_t *form,
 static void
 grant_password(vault_request_t *vr, token_form_t *form)
 {
-    ngx_str_t            email;
-    vault_user_t        *user;
-    vault_json_error_t   err;
+    ngx_str_t               email, remember;
+    vault_user_t           *user;
+    vault_json_error_t      err;
+    vault_second_answer_t   second;
 
     static const vault_field_t  email_field = { "username", VAULT_EMAIL };
 
@@ -308,7 +321,15 @@ grant_password(vault_request_t *vr, token_form_t *form)
 
     vault_password_raise(vr, user, &form->password);             /* awaits */
 
-    sign_in(vr, user, form, scope_has(&form->scope, "offline_access"));
+    second.provider = form->second_provider;
+    second.code = form->second_code;
+    second.remember = form->second_remember;
+    second.device = form->device_identifier;
+
+    remember = vault_second_require(vr, user, &second);          /* awaits */
+
+    sign_in(vr, user, form, scope_has(&form->scope, "offline_access"),
+            &remember);
 }
 
 
@@ -386,7 +407,7 @@ grant_api_key(vault_request_t *vr, token_form_t *form)
 
     vault_limits_passed(vr, &id);
 
-    sign_in(vr, user, form, 0);
+    sign_in(vr, user, form, 0, NULL);
 }
 
 

@@ -156,6 +156,21 @@ const vault_template_t  vault_template_texts[] = {
       "If it was not you, somebody knows your master password: change it, "
       "and give the code to nobody.\n" },
 
+    { "two-factor-off", "address time",
+      "Two-step login was turned off\n"
+      "\n"
+      "The recovery code of your account {{email}} at {{server}} was used. "
+      "Two-step login is off now: the master password alone opens the "
+      "account, until you set it up again.\n"
+      "\n"
+      "Address: {{address}}\n"
+      "Time: {{time}}\n"
+      "\n"
+      "If it was not you, somebody knows your master password: change it "
+      "now.\n"
+      "\n"
+      "-> Open your vault: {{origin}}\n" },
+
     { "incomplete-login", "device address time",
       "A login without the second step\n"
       "\n"
