@@ -36,6 +36,9 @@ my %OPEN = (
     'POST /identity/accounts/register/send-verification-email'    => 400,
     'POST /identity/accounts/register/verification-email-clicked' => 400,
     'POST /identity/accounts/register/finish'       => 400,
+    (map { ("POST /api/accounts/$_" => 400) } qw(
+        verify-email-token password-hint delete-recover delete-recover-token
+        resend-new-device-otp)),
     'POST /api/two-factor/send-email-login'         => 400,
     'POST /api/two-factor/recover'                  => 400,
     # alice's Send has a password
@@ -130,7 +133,8 @@ my %OWN = map { $_ => 1 } (
         get-authenticator get-email get-recover send-email)),
     (map { "POST /api/accounts/$_" } qw(
         verify-password password kdf security-stamp api-key rotate-api-key
-        delete key-management/user-key-id
+        delete verify-email email-token email request-otp verify-otp
+        key-management/user-key-id
         key-management/rotate-user-account-keys)),
     (map { "POST $_" } qw(/events/collect /api/events/collect
                           /api/folders /api/sends /api/sends/file

@@ -62,7 +62,7 @@ static const vault_field_t  app_delete_fields[] = {
 
 static const vault_field_t  recover_fields[] = {
     { "email", VAULT_EMAIL, FORM(email), VAULT_REQUIRED },
-    { "masterPasswordHash", VAULT_TEXT, FORM(secret), VAULT_REQUIRED,
+    { "masterPasswordHash", VAULT_TEXT, FORM(secret.hash), VAULT_REQUIRED,
       VAULT_HASH_MAX },
     { "recoveryCode", VAULT_TEXT, FORM(code), VAULT_REQUIRED, 64 },
     VAULT_FIELDS_END
@@ -296,7 +296,7 @@ two_factor_recover(vault_request_t *vr)
     vault_json_read(vr, &recover_form, &form);
     user = vault_user_find_email(vr, &form.email);    /* awaits */
 
-    if (!vault_password_check(vr, &form.email, user, &form.secret)) {
+    if (!vault_password_check(vr, &form.email, user, &form.secret.hash)) {
         vault_fail(vr, NGX_HTTP_BAD_REQUEST,
                    "Username or password is incorrect. Try again.");
     }
@@ -316,7 +316,7 @@ two_factor_disable(vault_request_t *vr)
     vault_two_factor_form_t  form;
 
     vault_json_read(vr, &disable_form, &form);
-    vault_password_require(vr, &form.secret);         /* awaits */
+    vault_secret_require(vr, &form.secret);           /* awaits */
 
     if (vault_second_provider(form.type) == NULL) {
         vault_fail(vr, NGX_HTTP_BAD_REQUEST,

@@ -218,7 +218,8 @@ two_factor_send_login(vault_request_t *vr)
                                        &nothing, &form.session);
 
     } else {
-        known = vault_password_check(vr, &form.email, user, &form.secret);
+        known = vault_password_check(vr, &form.email, user,
+                                     &form.secret.hash);
     }
 
     if (!known

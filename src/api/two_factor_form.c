@@ -1,5 +1,4 @@
 #include "two_factor_form.h"
-#include "../rules/password.h"
 
 
 static const vault_field_t  secret_fields[] = {
@@ -16,7 +15,7 @@ vault_two_factor_read_secret(vault_request_t *vr,
     vault_two_factor_form_t *form)
 {
     vault_json_read(vr, &secret_form, form);
-    vault_password_require(vr, &form->secret);        /* awaits */
+    vault_secret_require(vr, &form->secret);          /* awaits */
 }
 
 
@@ -25,7 +24,7 @@ vault_two_factor_require(vault_request_t *vr,
     const vault_two_factor_form_t *form, const ngx_str_t *what)
 {
     if (form->proof.len == 0) {
-        vault_password_require(vr, &form->secret);    /* awaits */
+        vault_secret_require(vr, &form->secret);      /* awaits */
         return;
     }
 

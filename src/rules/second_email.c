@@ -3,14 +3,55 @@
  */
 
 #include "second.h"
-#include "code.h"
-#include "mailer.h"
+#include "proof.h"
 
 
-static const vault_code_t  login_code =
-    { "two-factor login", "two-factor-code" };
-static const vault_code_t  setup_code =
-    { "two-factor setup", "two-factor-code" };
+static const vault_proof_kind_t  login_code = { "two-factor login", 600, 5 };
+static const vault_proof_kind_t  setup_code = { "two-factor setup", 600, 5 };
+
+
+static void
+send_code(vault_request_t *vr, const vault_user_t *user,
+    const vault_proof_kind_t *kind, const ngx_str_t *to)
+{
+    ngx_str_t       code;
+    ngx_keyval_t    var;
+    vault_mailer_t  mail;
+
+    if (!vault_mailer_enabled(vr)) {
+        vault_fail(vr, NGX_HTTP_BAD_REQUEST, "This server sends no mail.");
+    }
+
+    code = vault_proof_secret(vr, kind);
+
+    ngx_str_set(&var.key, "code");
+    var.value = code;
+
+    ngx_memzero(&mail, sizeof(vault_mailer_t));
+    mail.template = "two-factor-code";
+    mail.to = *to;
+    mail.vars = &var;
+    mail.nvars = 1;
+
+    if (!vault_proof_send(vr, kind, user, to, &code, &mail)) {
+        vault_fail(vr, NGX_HTTP_TOO_MANY_REQUESTS,
+                   "Too many codes were sent. Try again later.");
+    }
+}
+
+
+/* Once, and for the address that it was sent to. */
+
+static ngx_uint_t
+take_code(vault_request_t *vr, const vault_user_t *user,
+    const vault_proof_kind_t *kind, const ngx_str_t *to,
+    const ngx_str_t *code)
+{
+    vault_proof_t  proof;
+
+    return vault_proof_check(vr, kind, user, to, code, &proof)
+           && vault_proof_delete(vr, &proof);
+}
 
 
 /* bitwarden/server CoreHelpers.RedactEmailAddress */
@@ -53,7 +94,7 @@ static ngx_uint_t
 email_check(vault_request_t *vr, const vault_user_t *user,
     const vault_two_factor_t *row, const ngx_str_t *code)
 {
-    return vault_code_check(vr, user, &login_code, &row->data, code);
+    return take_code(vr, user, &login_code, &row->data, code);
 }
 
 
@@ -64,7 +105,7 @@ email_start(vault_request_t *vr, const vault_user_t *user,
     const vault_two_factor_t *row)
 {
     if (vault_mailer_enabled(vr)) {
-        vault_code_send(vr, user, &login_code, &row->data);
+        send_code(vr, user, &login_code, &row->data);
     }
 }
 
@@ -73,7 +114,7 @@ void
 vault_second_mail_login(vault_request_t *vr, const vault_user_t *user,
     const vault_two_factor_t *row)
 {
-    vault_code_send(vr, user, &login_code, &row->data);
+    send_code(vr, user, &login_code, &row->data);
 }
 
 
@@ -81,7 +122,7 @@ void
 vault_second_mail_setup(vault_request_t *vr, const vault_user_t *user,
     const ngx_str_t *to)
 {
-    vault_code_send(vr, user, &setup_code, to);
+    send_code(vr, user, &setup_code, to);
 }
 
 
@@ -89,7 +130,7 @@ ngx_uint_t
 vault_second_mail_setup_check(vault_request_t *vr, const vault_user_t *user,
     const ngx_str_t *to, const ngx_str_t *code)
 {
-    return vault_code_check(vr, user, &setup_code, to, code);
+    return take_code(vr, user, &setup_code, to, code);
 }
 
 
