@@ -47,8 +47,9 @@ sub token_of {
         form => [
             grant_type => 'password', scope => 'api offline_access',
             client_id => 'cli', username => $user->{email},
-            password => $user->{hash}, deviceType => 8,
-            deviceIdentifier => $user->{device}, deviceName => 'test',
+            password => $user->{hash}, deviceType => $arg{type} // 8,
+            deviceIdentifier => $arg{device} // $user->{device},
+            deviceName => 'test',
             defined $provider ? (twoFactorProvider => $provider,
                                  twoFactorToken => $code) : (),
         ]);
@@ -291,6 +292,60 @@ my $session;
        ->{status}, 200, 'for the other');
     is(token_of(second => [1, next_code($box)])->{status}, 200,
        'a code is sent');
+}
+
+
+# A login that stops half way is told, once, unless it goes on.
+
+{
+    my $waiting = sub {
+        return sql("SELECT count(*) FROM mails"
+                   . " WHERE template = 'incomplete-login'") + 0;
+    };
+
+    is($waiting->(), 0, 'all logins so far went on');
+    token_of();
+    is($waiting->(), 1, 'one that is asked for the second step is noted');
+    token_of(second => [1, '000000']);
+    is($waiting->(), 1, 'with a wrong code it is the same one');
+    token_of(device => uuid('an intruder'), type => 10);
+    is($waiting->(), 2, 'from another device another one');
+
+    is(ask('POST', 'send-email-login',
+           { email => user('alice')->{email}, %{secret()} }, as => undef)
+       ->{status}, 200, 'for the one');
+    is(token_of(second => [1, next_code($box)])->{status}, 200,
+       'which goes on');
+    is($waiting->(), 1, 'nothing is told');
+
+    sql("UPDATE mails SET due_at = 1");
+    is(ask('POST', 'send-email-login',
+           { email => user('alice')->{email}, %{secret()} }, as => undef)
+       ->{status}, 200, 'when the other\'s time has come');
+
+    my @came = sort map { $_->{headers}{Subject} =~ s/\d{6}/N/r }
+               @{$mail->wait_for($taken + 2)}[$taken, $taken + 1];
+    $taken += 2;
+    is_deeply(\@came, ['A login without the second step',
+                       'Your login code: N'], 'it is told');
+    is($waiting->(), 0, 'once');
+}
+
+
+# A new device needs no code of its own where there is a second step.
+
+{
+    sql('UPDATE users SET created_at = created_at - 100000000');
+
+    my $asked = token_of(device => uuid('a new device'));
+    is($asked->{json}{error_description}, 'Two factor required.',
+       'a new device is asked for the second step');
+    is(ask('POST', 'send-email-login',
+           { email => user('alice')->{email}, %{secret()} }, as => undef)
+       ->{status}, 200, 'a code for it');
+    is(token_of(device => uuid('a new device'), second => [1, next_code($box)])
+       ->{status}, 200, 'and for nothing else');
+    next_mail(qr/^New login to your account$/, 'alice@example.com');
 }
 
 

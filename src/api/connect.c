@@ -386,6 +386,7 @@ grant_password(vault_request_t *vr, token_form_t *form)
     second.code = form->second_code;
     second.remember = form->second_remember;
     second.device = form->device_identifier;
+    second.device_type = device_type(vr, &form->device_type);
 
     remember = vault_second_require(vr, user, &second);          /* awaits */
 

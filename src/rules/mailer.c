@@ -47,10 +47,12 @@ static const vault_shape_t  vars_shape = VAULT_SHAPE(vars_fields, vars_t);
 /*
  * What anybody may ask for, for an address that is not his; and codes, which
  * need a right password first.  What only tells of something that has
- * happened is never held back: an intruder would use that.
+ * happened is never held back: an intruder would use that.  Of logins that
+ * stop half way twenty an hour say enough.
  */
 
 static const vault_limit_t  asked = { "mail", 5, 3600, 30, 3600 };
+static const vault_limit_t  notices = { "mail notice", 20, 3600, 0, 0 };
 static const vault_limit_t  codes = { "mail code", 10, 900, 60, 900 };
 
 static const struct {
@@ -69,6 +71,7 @@ static const struct {
     { "new-device-code",     "new-device-code",  &codes },
     { "protected-action",    "protected-action", &codes },
     { "two-factor-code",     "two-factor-code",  &codes },
+    { "incomplete-login",    "incomplete-login", &notices },
     { NULL, NULL, NULL }
 };
 

@@ -318,6 +318,7 @@ vault_second_require(vault_request_t *vr, const vault_user_t *user,
     type = ngx_atoi(number.data, number.len);
 
     if (code.len == 0 || type == NGX_ERROR) {
+        vault_second_notice(vr, user, answer);        /* awaits */
         ask(vr, user, rows);
     }
 
@@ -326,6 +327,7 @@ vault_second_require(vault_request_t *vr, const vault_user_t *user,
         if (!vault_second_proved(vr, user, &vault_second_remembered,
                                  &answer->device, &code))
         {
+            vault_second_notice(vr, user, answer);    /* awaits */
             ask(vr, user, rows);
         }
 
@@ -337,8 +339,11 @@ vault_second_require(vault_request_t *vr, const vault_user_t *user,
     if ((row == NULL && type != VAULT_SECOND_RECOVERY)
         || !guess(vr, user, row, &code))              /* awaits */
     {
+        vault_second_notice(vr, user, answer);        /* awaits */
         vault_fail_json(vr, NGX_HTTP_BAD_REQUEST, &error_token);
     }
+
+    vault_second_notice_end(vr, user, answer);        /* awaits */
 
     number = trimmed(&answer->remember);
 

@@ -48,6 +48,7 @@ typedef struct {
     ngx_str_t  code;
     ngx_str_t  remember;              /* "1": do not ask this device again */
     ngx_str_t  device;                /* its identifier */
+    int64_t    device_type;
 } vault_second_answer_t;
 
 /*
@@ -64,6 +65,15 @@ ngx_str_t vault_second_require(vault_request_t *vr, const vault_user_t *user,
  */
 ngx_uint_t vault_second_recover(vault_request_t *vr, const vault_user_t *user,
     const ngx_str_t *code);
+
+/*
+ * second_notice.c: to be told of a login that stops here, unless it goes on
+ * within minutes.
+ */
+void vault_second_notice(vault_request_t *vr, const vault_user_t *user,
+    const vault_second_answer_t *answer);
+void vault_second_notice_end(vault_request_t *vr, const vault_user_t *user,
+    const vault_second_answer_t *answer);
 
 /* A new recovery code. */
 ngx_str_t vault_second_recovery_code(vault_request_t *vr);
