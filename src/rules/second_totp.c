@@ -15,6 +15,7 @@ totp_check(vault_request_t *vr, const vault_user_t *user,
     ngx_int_t  rc;
     ngx_str_t  key;
 
+    step = 0;
     rc = vault_unbase32(vr->pool, &row->data, &key);
 
     if (rc == NGX_OK) {
