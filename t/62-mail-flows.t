@@ -319,10 +319,57 @@ sub test_alike {
 }
 
 
+# Bodies that are not what they should be, and a mail server that hangs
+
+sub test_bad {
+    my $server = vault();
+    my %good = (email => 'nobody@example.com', userId => uuid('x'),
+                token => 'x', masterPasswordHash => user('bob')->{hash},
+                newEmail => 'new@example.com', OTP => '000000');
+    my @bad = (
+        ['password-hint', email => ''], ['password-hint', email => 'nobody'],
+        ['password-hint', email => "a\r\nBcc: b\@example.com"],
+        ['password-hint', email => ['a@example.com']],
+        ['delete-recover', email => 'x' x 300 . '@example.com'],
+        ['delete-recover-token', userId => "' OR 1=1 --"],
+        ['delete-recover-token', token => 'x' x 300],
+        ['verify-email-token', userId => undef],
+        ['verify-email-token', token => { x => 1 }],
+        ['verify-email-token', token => ''],
+        ['resend-new-device-otp', email => undef],
+        ['resend-new-device-otp', masterPasswordHash => 'x' x 400],
+        ['email-token', newEmail => "a b\@example.com"],
+        ['email', newEmail => 'new'], ['email', token => 'x' x 300],
+        ['verify-otp', OTP => 'x' x 65], ['verify-otp', OTP => 123456],
+        ['verify-otp', OTP => "123456\x{0}"],
+    );
+
+    for my $bad (@bad) {
+        my ($path, %change) = @$bad;
+        my ($field) = keys %change;
+
+        is(post($server, $path, { %good, %change }, as => 'bob')->{status},
+           400, "$path with another $field");
+    }
+
+    is(call($server, 'POST', "/api/accounts/$_", as => 'bob',
+            body => '{"email":')->{status}, 400, "$_ with half a body")
+        for qw(password-hint delete-recover email-token verify-otp);
+
+    hang_mail();
+    my $start = time;
+    empty(post($server, 'password-hint', { email => user('bob')->{email} }),
+          200, 'a mail server that says nothing');
+    cmp_ok(time - $start, '<', 1 * $VaultNginx::SLOW, '  holds up nobody');
+    ends_clean($server);
+}
+
+
 test_registration();
 test_verify();
 test_hint();
 test_delete();
 test_alike();
+test_bad();
 
 done_testing();

@@ -21,8 +21,8 @@ use VaultServer qw(call sql);
 use VaultTest;
 
 our @EXPORT = qw(vault ends_clean post refused empty message no_message
-                 forget_messages messages_to code_in link_in wrong age token
-                 together device_error);
+                 forget_messages messages_to hang_mail code_in link_in wrong
+                 age token together device_error);
 
 my $servers = 0;
 my $mail;
@@ -114,6 +114,7 @@ sub messages_to {
 }
 
 
+sub hang_mail { $mail->set(fault => 'silent') }
 sub forget_messages { $read{$_[0]} = messages_to($_[0]) }
 
 
