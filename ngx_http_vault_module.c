@@ -49,6 +49,12 @@ static ngx_conf_enum_t  vault_uploads[] = {
     { ngx_null_string, 0 }
 };
 
+static ngx_conf_enum_t  vault_hints[] = {
+    { ngx_string("mail"), VAULT_HINT_MAIL },
+    { ngx_string("show"), VAULT_HINT_SHOW },
+    { ngx_null_string, 0 }
+};
+
 #define VAULT_SRV  NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF
 
 #define vault_srv(name, args, set, member, post)                              \
@@ -102,6 +108,10 @@ static ngx_command_t  vault_commands[] = {
               vault.web_vault, NULL),
     vault_srv("vault_signups", NGX_CONF_FLAG, ngx_conf_set_flag_slot,
               vault.signups, NULL),
+    vault_srv("vault_signups_verify", NGX_CONF_FLAG, ngx_conf_set_flag_slot,
+              vault.signups_verify, NULL),
+    vault_srv("vault_password_hint", NGX_CONF_TAKE1, ngx_conf_set_enum_slot,
+              vault.hint, &vault_hints),
     vault_srv("vault_signups_domains", NGX_CONF_1MORE, vault_set_domains,
               vault.signup_domains, NULL),
     vault_srv("vault_kdf_rounds", NGX_CONF_TAKE1, ngx_conf_set_num_slot,

@@ -36,6 +36,11 @@ my %OPEN = (
     'POST /identity/accounts/register/send-verification-email'    => 400,
     'POST /identity/accounts/register/verification-email-clicked' => 400,
     'POST /identity/accounts/register/finish'       => 400,
+    (map { ("POST /api/accounts/$_" => 400) } qw(
+        verify-email-token password-hint delete-recover delete-recover-token
+        resend-new-device-otp)),
+    'POST /api/two-factor/send-email-login'         => 400,
+    'POST /api/two-factor/recover'                  => 400,
     # alice's Send has a password
     'POST /api/sends/access/{id}'           => 401,
     'POST /api/sends/{id}/access/file/{id}' => 401,
@@ -121,9 +126,15 @@ my %OWN = map { $_ => 1 } (
     (map { "$_ /api/accounts/keys" } qw(GET POST)),
     (map { "$_ /api/accounts/verify-devices" } qw(PUT POST)),
     (map { "$_ /api/settings/domains" } qw(GET PUT POST)),
+    (map { my $path = $_; map { "$_ /api/two-factor/$path" }
+                              qw(PUT POST DELETE) } qw(authenticator email)),
+    (map { "$_ /api/two-factor/disable" } qw(PUT POST)),
+    (map { "POST /api/two-factor/$_" } qw(
+        get-authenticator get-email get-recover send-email)),
     (map { "POST /api/accounts/$_" } qw(
         verify-password password kdf security-stamp api-key rotate-api-key
-        delete key-management/user-key-id
+        delete verify-email email-token email request-otp verify-otp
+        key-management/user-key-id
         key-management/rotate-user-account-keys)),
     (map { "POST $_" } qw(/events/collect /api/events/collect
                           /api/folders /api/sends /api/sends/file

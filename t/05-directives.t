@@ -71,6 +71,8 @@ ok(!-e "$root/jwt.pem", 'a test of the configuration makes no key');
 
 refused('vault_signups maybe;', qr/"vault_signups".*"on" or "off"/);
 refused('vault_signups on; vault_signups off;', qr/is duplicate/);
+refused('vault_signups_verify maybe;', qr/"on" or "off"/);
+refused('vault_password_hint hide;', qr/invalid value "hide"/);
 refused('vault_signups_domains @example.com;', qr/without "@"/);
 refused('vault_origin vault.example.com;', qr/must be like "https:/);
 refused('vault_origin http://vault.example.com;', qr/must be like "https:/);

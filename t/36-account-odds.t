@@ -13,7 +13,7 @@ my $empty = { object => 'list', data => [], continuationToken => undef };
 for my $path (qw(
     accounts/organizations auth-requests auth-requests/pending collections
     emergency-access/granted emergency-access/trusted notifications sends
-    tasks two-factor webauthn))
+    tasks webauthn))
 {
     my $answer = call($server, 'GET', "/api/$path", as => 'alice');
 

@@ -529,6 +529,7 @@ sub deleted_by {
 }
 
 json_like(job('mails'), { ran => 1, failed => 0 }, 'mails');
+json_like(job('proofs'), { ran => 1, failed => 0 }, 'old codes');
 
 # Leases
 
@@ -564,7 +565,7 @@ json_like(job('mails'), { ran => 1, failed => 0 }, 'mails');
 
     json_like(job('nothing'), { ran => 0 }, 'an unknown name is no job');
     sql('DELETE FROM jobs');
-    json_like(job(), { ran => 8, failed => 0 },
+    json_like(job(), { ran => 9, failed => 0 },
               'on a new database each is due');
 }
 

@@ -5,7 +5,7 @@
  */
 
 #include "../run/route.h"
-#include "../rules/password.h"
+#include "../rules/secret.h"
 #include "../model/cipher.h"
 #include "view.h"
 
@@ -56,12 +56,11 @@ static const vault_shape_t  bulk_form = VAULT_SHAPE(bulk_fields, bulk_form_t);
 
 
 typedef struct {
-    ngx_str_t  secret;
+    vault_secret_t  secret;
 } purge_form_t;
 
 static const vault_field_t  purge_fields[] = {
-    { "masterPasswordHash", VAULT_TEXT, offsetof(purge_form_t, secret),
-      VAULT_REQUIRED, 300 },
+    VAULT_SECRET_FIELDS(offsetof(purge_form_t, secret)),
     VAULT_FIELDS_END
 };
 
@@ -181,7 +180,7 @@ bulk_purge(vault_request_t *vr)
         vault_fail(vr, VAULT_MISSING);
     }
 
-    vault_password_require(vr, &form.secret);         /* awaits; 400 */
+    vault_secret_require(vr, &form.secret);           /* awaits; 400 */
     vault_cipher_purge(vr, vault_me(vr));             /* awaits */
 
     vault_reply_empty(vr, NGX_HTTP_OK);

@@ -7,9 +7,12 @@
 #include "../run/route.h"
 #include "../crypto/crypto.h"
 #include "../model/id.h"
+#include "../rules/arrival.h"
 #include "../rules/limits.h"
 #include "../rules/password.h"
 #include "../rules/profile.h"
+#include "../rules/second.h"
+#include "../rules/signup.h"
 #include "../rules/token.h"
 #include "send_access.h"
 
@@ -29,6 +32,10 @@ typedef struct {
     ngx_str_t  device_type;
     ngx_str_t  device_identifier;
     ngx_str_t  device_name;
+    ngx_str_t  device_code;
+    ngx_str_t  second_provider;
+    ngx_str_t  second_code;
+    ngx_str_t  second_remember;
 } token_form_t;
 
 typedef struct {
@@ -73,6 +80,10 @@ static const vault_field_t  token_fields[] = {
     FORM("deviceType",       device_type,       32),
     FORM("deviceIdentifier", device_identifier, 128),
     FORM("deviceName",       device_name,       256),
+    FORM("newDeviceOtp",     device_code,       64),
+    FORM("twoFactorProvider", second_provider,  32),
+    FORM("twoFactorToken",   second_code,       10000),
+    FORM("twoFactorRemember", second_remember,  32),
     VAULT_FIELDS_END
 };
 
@@ -118,6 +129,25 @@ static ngx_str_t  error_device = ngx_string(
     "{\"error\":\"device_error\","
     "\"error_description\":\"No device information provided.\","
     "\"ErrorModel\":{\"Message\":\"no device information provided\","
+    "\"Object\":\"error\"}}");
+
+static ngx_str_t  error_device_new = ngx_string(
+    "{\"error\":\"device_error\","
+    "\"error_description\":\"New device verification required\","
+    "\"ErrorModel\":{\"Message\":\"new device verification required\","
+    "\"Object\":\"error\"}}");
+
+static ngx_str_t  error_device_code = ngx_string(
+    "{\"error\":\"device_error\","
+    "\"error_description\":\"Invalid New Device OTP\","
+    "\"ErrorModel\":{\"Message\":\"invalid new device otp\","
+    "\"Object\":\"error\"}}");
+
+static ngx_str_t  error_unverified = ngx_string(
+    "{\"error\":\"invalid_grant\","
+    "\"error_description\":\"email_not_verified\","
+    "\"ErrorModel\":{\"Message\":\"Please verify your email address first: "
+    "open the link that was sent to you.\","
     "\"Object\":\"error\"}}");
 
 
@@ -238,9 +268,10 @@ token_write(vault_request_t *vr, vault_writer_t *w,
 /* The user has proved to be the one: the device gets its tokens. */
 
 static void
-sign_in(vault_request_t *vr, vault_user_t *user, token_form_t *form,
-    ngx_uint_t offline)
+sign_in(vault_request_t *vr, const vault_arrival_t *arrival,
+    token_form_t *form, ngx_uint_t offline, const ngx_str_t *remember)
 {
+    vault_user_t     *user = arrival->user;
     ngx_str_t         refresh;
     vault_writer_t   *w;
     vault_session_t   session;
@@ -265,12 +296,17 @@ sign_in(vault_request_t *vr, vault_user_t *user, token_form_t *form,
         refresh = vault_token_refresh(vr, user, &session.device);
     }
 
-    vault_device_save(vr, &session.device);           /* awaits */
+    vault_arrival_save(vr, arrival, &session.device); /* awaits */
 
     w = vault_writer(vr);
     vault_json_open(w, NULL, '{');
     token_write(vr, w, &session, &form->client_id, offline ? &refresh : NULL);
     vault_json_boolean(w, "unofficialServer", 1);
+
+    if (remember && remember->data) {
+        vault_json_string(w, "TwoFactorToken", remember);
+    }
+
     vault_json_members(w, &account_view, user);
     vault_account_keys_write(w, "AccountKeys", user);
     vault_decryption_options_write(w, "UserDecryptionOptions", user);
@@ -280,12 +316,48 @@ sign_in(vault_request_t *vr, vault_user_t *user, token_form_t *form,
 }
 
 
+/* Where addresses must be proved, nobody gets in before. */
+
+static void
+require_verified(vault_request_t *vr, const vault_user_t *user)
+{
+    if (!user->email_verified && vault_signup_verifies(vr)) {
+        (void) vault_signup_send_link(vr, user);      /* awaits */
+        vault_fail_json(vr, NGX_HTTP_BAD_REQUEST, &error_unverified);
+    }
+}
+
+
+/* A code by mail, from a device that is new. */
+
+static void
+require_device_code(vault_request_t *vr, const vault_arrival_t *arrival,
+    const ngx_str_t *code)
+{
+    if (!vault_arrival_needs_code(arrival)) {
+        return;
+    }
+
+    if (code->data == NULL) {
+        vault_arrival_send_code(vr, arrival->user,    /* awaits */
+                                &arrival->identifier);
+        vault_fail_json(vr, NGX_HTTP_BAD_REQUEST, &error_device_new);
+    }
+
+    if (!vault_arrival_take_code(vr, arrival, code)) {           /* awaits */
+        vault_fail_json(vr, NGX_HTTP_BAD_REQUEST, &error_device_code);
+    }
+}
+
+
 static void
 grant_password(vault_request_t *vr, token_form_t *form)
 {
-    ngx_str_t            email;
-    vault_user_t        *user;
-    vault_json_error_t   err;
+    ngx_str_t               email, remember;
+    vault_user_t           *user;
+    vault_arrival_t         arrival;
+    vault_json_error_t      err;
+    vault_second_answer_t   second;
 
     static const vault_field_t  email_field = { "username", VAULT_EMAIL };
 
@@ -308,7 +380,21 @@ grant_password(vault_request_t *vr, token_form_t *form)
 
     vault_password_raise(vr, user, &form->password);             /* awaits */
 
-    sign_in(vr, user, form, scope_has(&form->scope, "offline_access"));
+    require_verified(vr, user);                       /* awaits */
+
+    second.provider = form->second_provider;
+    second.code = form->second_code;
+    second.remember = form->second_remember;
+    second.device = form->device_identifier;
+    second.device_type = device_type(vr, &form->device_type);
+
+    remember = vault_second_require(vr, user, &second);          /* awaits */
+
+    vault_arrival(vr, user, &form->device_identifier, &arrival); /* awaits */
+    require_device_code(vr, &arrival, &form->device_code);       /* awaits */
+
+    sign_in(vr, &arrival, form, scope_has(&form->scope, "offline_access"),
+            &remember);
 }
 
 
@@ -357,8 +443,9 @@ grant_refresh(vault_request_t *vr, token_form_t *form)
 static void
 grant_api_key(vault_request_t *vr, token_form_t *form)
 {
-    ngx_str_t      id;
-    vault_user_t  *user;
+    ngx_str_t         id;
+    vault_user_t     *user;
+    vault_arrival_t   arrival;
 
     static const size_t  prefix = sizeof("user.") - 1;
 
@@ -386,7 +473,10 @@ grant_api_key(vault_request_t *vr, token_form_t *form)
 
     vault_limits_passed(vr, &id);
 
-    sign_in(vr, user, form, 0);
+    require_verified(vr, user);                       /* awaits */
+    vault_arrival(vr, user, &form->device_identifier, &arrival); /* awaits */
+
+    sign_in(vr, &arrival, form, 0, NULL);
 }
 
 

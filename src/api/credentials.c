@@ -7,6 +7,7 @@
 #include "../model/id.h"
 #include "../rules/master.h"
 #include "../rules/password.h"
+#include "../rules/secret.h"
 
 
 static void  credentials_verify(vault_request_t *vr);
@@ -45,35 +46,43 @@ const vault_route_t  vault_credentials_routes[] = {
 
 
 typedef struct {
-    ngx_str_t       secret;
+    vault_secret_t  secret;
     ngx_str_t       hint;
     int64_t         verify_devices;
     vault_master_t  master;
 } credentials_form_t;
 
 #define FORM(member)  offsetof(credentials_form_t, member)
-#define SECRET_FIELD  { "masterPasswordHash", VAULT_TEXT, FORM(secret),       \
-                        VAULT_REQUIRED, VAULT_HASH_MAX }
+#define PASSWORD_FIELD                                                        \
+    { "masterPasswordHash", VAULT_TEXT, FORM(secret.hash), VAULT_REQUIRED,    \
+      VAULT_HASH_MAX }
+
+static const vault_field_t  password_fields[] = {
+    PASSWORD_FIELD,
+    VAULT_FIELDS_END
+};
 
 static const vault_field_t  secret_fields[] = {
-    SECRET_FIELD,
+    VAULT_SECRET_FIELDS(FORM(secret)),
     VAULT_FIELDS_END
 };
 
 static const vault_field_t  devices_fields[] = {
-    SECRET_FIELD,
+    VAULT_SECRET_FIELDS(FORM(secret)),
     { "verifyDevices", VAULT_BOOL, FORM(verify_devices), VAULT_REQUIRED },
     VAULT_FIELDS_END
 };
 
 static const vault_field_t  master_fields[] = {
-    SECRET_FIELD,
+    PASSWORD_FIELD,
     { "masterPasswordHint", VAULT_TEXT, FORM(hint), 0, VAULT_HINT_MAX },
     VAULT_MASTER_FIELDS(FORM(master), "newMasterPasswordHash", "key",
                         "authenticationData", "unlockData"),
     VAULT_FIELDS_END
 };
 
+static const vault_shape_t  password_form =
+    VAULT_SHAPE(password_fields, credentials_form_t);
 static const vault_shape_t  secret_form =
     VAULT_SHAPE(secret_fields, credentials_form_t);
 static const vault_shape_t  devices_form =
@@ -100,7 +109,18 @@ require_password(vault_request_t *vr, const vault_shape_t *shape,
     credentials_form_t *form)
 {
     vault_json_read(vr, shape, form);
-    vault_password_require(vr, &form->secret);
+    vault_password_require(vr, &form->secret.hash);
+}
+
+
+/* The same, or a code that was mailed. */
+
+static void
+require_secret(vault_request_t *vr, const vault_shape_t *shape,
+    credentials_form_t *form)
+{
+    vault_json_read(vr, shape, form);
+    vault_secret_require(vr, &form->secret);
 }
 
 
@@ -117,7 +137,7 @@ credentials_verify(vault_request_t *vr)
         "\"requireSpecial\":null,\"enforceOnLogin\":null,"
         "\"object\":\"masterPasswordPolicy\"}");
 
-    require_password(vr, &secret_form, &form);        /* awaits */
+    require_password(vr, &password_form, &form);      /* awaits */
 
     vault_reply_text(vr, NGX_HTTP_OK, "application/json", &policy);
 }
@@ -190,7 +210,7 @@ credentials_stamp(vault_request_t *vr)
 {
     credentials_form_t  form;
 
-    require_password(vr, &secret_form, &form);        /* awaits */
+    require_secret(vr, &secret_form, &form);          /* awaits */
 
     vault_me(vr)->security_stamp = vault_id_create(vr);
     vault_user_set_stamp(vr, vault_me(vr));           /* awaits */
@@ -204,7 +224,7 @@ credentials_api_key(vault_request_t *vr)
 {
     credentials_form_t  form;
 
-    require_password(vr, &secret_form, &form);        /* awaits */
+    require_secret(vr, &secret_form, &form);          /* awaits */
 
     vault_reply(vr, &api_key_view, vault_me(vr));
 }
@@ -216,7 +236,7 @@ credentials_rotate_api_key(vault_request_t *vr)
     vault_user_t        *me;
     credentials_form_t   form;
 
-    require_password(vr, &secret_form, &form);        /* awaits */
+    require_secret(vr, &secret_form, &form);          /* awaits */
 
     me = vault_me(vr);
     vault_user_create_api_key(vr, me);
@@ -231,7 +251,7 @@ credentials_verify_devices(vault_request_t *vr)
 {
     credentials_form_t  form;
 
-    require_password(vr, &devices_form, &form);       /* awaits */
+    require_secret(vr, &devices_form, &form);         /* awaits */
 
     vault_me(vr)->verify_devices = form.verify_devices;
     vault_user_set_verify_devices(vr, vault_me(vr));  /* awaits */
@@ -245,7 +265,7 @@ credentials_delete(vault_request_t *vr)
 {
     credentials_form_t  form;
 
-    require_password(vr, &secret_form, &form);        /* awaits */
+    require_secret(vr, &secret_form, &form);          /* awaits */
 
     vault_user_delete(vr, vault_me(vr));              /* awaits */
 

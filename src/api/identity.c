@@ -5,11 +5,15 @@
 
 #include "../run/route.h"
 #include "../crypto/jwt.h"
+#include "../model/account.h"
 #include "../model/id.h"
 #include "../rules/keys.h"
 #include "../rules/limits.h"
+#include "../rules/mailer.h"
 #include "../rules/master.h"
 #include "../rules/profile.h"
+#include "../rules/proof.h"
+#include "../rules/signup.h"
 #include "../rules/token.h"
 
 
@@ -59,6 +63,7 @@ typedef struct {
     ngx_str_t              name;
     ngx_str_t              token;
     ngx_str_t              hint;
+    ngx_uint_t             verified;  /* the e-mail: by a link in a mail */
     vault_master_t         master;
     vault_keys_t          *keys;
     vault_account_keys_t  *account_keys;
@@ -202,45 +207,6 @@ identity_prelogin(vault_request_t *vr)
 }
 
 
-/* May this e-mail address register itself? */
-
-static void
-register_require_open(vault_request_t *vr, const ngx_str_t *email)
-{
-    u_char      *at;
-    ngx_str_t   *domain, own;
-    ngx_uint_t   i;
-
-    if (!vr->conf->signups) {
-        vault_fail(vr, NGX_HTTP_BAD_REQUEST,
-                   "Registration is closed on this server.");
-    }
-
-    if (vr->conf->signup_domains == NULL) {
-        return;
-    }
-
-    at = ngx_strlchr(email->data, email->data + email->len, '@');
-    if (at) {
-        own.data = at + 1;
-        own.len = email->data + email->len - own.data;
-
-        domain = vr->conf->signup_domains->elts;
-
-        for (i = 0; i < vr->conf->signup_domains->nelts; i++) {
-            if (domain[i].len == own.len
-                && ngx_memcmp(domain[i].data, own.data, own.len) == 0)
-            {
-                return;
-            }
-        }
-    }
-
-    vault_fail(vr, NGX_HTTP_BAD_REQUEST, "E-mail addresses of this domain "
-               "may not register on this server.");
-}
-
-
 /* Those that succeed count too: nobody calls vault_limit_passed(). */
 
 static void
@@ -262,6 +228,7 @@ register_require_token(vault_request_t *vr, register_form_t *form)
     claims = vault_token_check(vr, &form->token, VAULT_ISSUER_REGISTER);
 
     if (claims == NULL
+        || (claims->email_verified != 1 && vault_signup_verifies(vr))
         || claims->subject.len != form->email.len
         || ngx_memcmp(claims->subject.data, form->email.data,
                       form->email.len)
@@ -272,15 +239,32 @@ register_require_token(vault_request_t *vr, register_form_t *form)
                    "logging in. You may already have an account");
     }
 
+    form->verified = claims->email_verified == 1;
+
     return claims;
+}
+
+
+static ngx_uint_t
+register_welcome(vault_request_t *vr, const vault_user_t *user,
+    vault_outbox_t *row)
+{
+    vault_mailer_t  mail;
+
+    ngx_memzero(&mail, sizeof(vault_mailer_t));
+    mail.template = "welcome";
+    mail.to = user->email;
+
+    return vault_mailer_write(vr, &mail, row);
 }
 
 
 static void
 register_account(vault_request_t *vr, register_form_t *form)
 {
-    vault_user_t  user;
-    vault_keys_t  keys;
+    vault_user_t    user;
+    vault_keys_t    keys;
+    vault_outbox_t  mail;
 
     vault_master_read(vr, &form->master);
     vault_master_require_kdf(vr, &form->master);
@@ -293,7 +277,7 @@ register_account(vault_request_t *vr, register_form_t *form)
     user.email = form->email;
     user.name = form->name;
     ngx_str_set(&user.culture, "en-US");
-    user.email_verified = 1;          /* no mail is sent that could prove it */
+    user.email_verified = form->verified || !vault_mailer_enabled(vr);
     user.verify_devices = 1;
     user.password_hint = form->hint;
     user.master_salt = form->email;
@@ -310,7 +294,10 @@ register_account(vault_request_t *vr, register_form_t *form)
     user.password_changed_at = user.created_at;
     user.revised_at = user.created_at;
 
-    if (!vault_user_insert(vr, &user)) {              /* awaits */
+    if (!vault_account_create(vr, &user,              /* awaits */
+                              register_welcome(vr, &user, &mail)
+                              ? &mail : NULL))
+    {
         vault_fail(vr, NGX_HTTP_BAD_REQUEST, "Email '%V' is already taken.",
                    &user.email);
     }
@@ -326,11 +313,67 @@ identity_register(vault_request_t *vr)
         "{\"object\":\"register\",\"captchaBypassToken\":\"\"}");
 
     vault_json_read(vr, &register_form, &form);
-    register_require_open(vr, &form.email);
+    vault_signup_require_open(vr, &form.email);
 
+    if (vault_signup_verifies(vr)) {
+        vault_fail(vr, NGX_HTTP_BAD_REQUEST, "This server wants to verify "
+                   "your email address first. Update your client.");
+    }
+
+    form.verified = 0;
     register_account(vr, &form);                      /* awaits */
 
     vault_reply_text(vr, NGX_HTTP_OK, "application/json", &answer);
+}
+
+
+static ngx_str_t
+verify_token(vault_request_t *vr, register_form_t *form, ngx_uint_t mailed)
+{
+    vault_claims_t  claims;
+
+    vault_claims_init(&claims);
+    ngx_str_set(&claims.issuer, VAULT_ISSUER_REGISTER);
+    claims.subject = form->email;
+    claims.name = form->name;
+    claims.email_verified = mailed;
+
+    return vault_token_sign(vr, &claims, REGISTER_LIFE);
+}
+
+
+/*
+ * Who has an account is told so in the mail, and nobody else.  The page of the
+ * link passes on what follows "#", which no log sees.
+ */
+
+static void
+verify_mail(vault_request_t *vr, register_form_t *form)
+{
+    ngx_str_t        origin, token, email;
+    ngx_uint_t       exists;
+    ngx_keyval_t     var;
+    vault_mailer_t   mail;
+
+    exists = vault_user_find_email(vr, &form->email) != NULL;    /* awaits */
+
+    origin = vault_origin(vr);
+    email = vault_proof_escape(vr, &form->email);
+    token = verify_token(vr, form, 1);
+
+    ngx_str_set(&var.key, "url");
+    var.value = vault_printf(vr, "%V/redirect-connector.html#finish-signup"
+                             "?token=%V&email=%V&fromEmail=true",
+                             &origin, &token, &email);
+
+    ngx_memzero(&mail, sizeof(vault_mailer_t));
+    mail.template = exists ? "register-exists" : "register-verify";
+    mail.to = form->email;
+    mail.vars = &var;
+    mail.nvars = exists ? 0 : 1;
+    mail.life = REGISTER_LIFE;
+
+    (void) vault_mailer_queue(vr, &mail);             /* awaits */
 }
 
 
@@ -343,20 +386,20 @@ static void
 identity_verify(vault_request_t *vr)
 {
     ngx_str_t         token;
-    vault_claims_t    claims;
     vault_writer_t   *w;
     register_form_t   form;
 
     vault_json_read(vr, &verify_form, &form);
-    register_require_open(vr, &form.email);
+    vault_signup_require_open(vr, &form.email);
     register_require_may(vr, &verify_limit, &form.email);
 
-    vault_claims_init(&claims);
-    ngx_str_set(&claims.issuer, VAULT_ISSUER_REGISTER);
-    claims.subject = form.email;
-    claims.name = form.name;
+    if (vault_mailer_enabled(vr)) {
+        verify_mail(vr, &form);                       /* awaits */
+        vault_reply_empty(vr, NGX_HTTP_NO_CONTENT);
+        return;
+    }
 
-    token = vault_token_sign(vr, &claims, REGISTER_LIFE);
+    token = verify_token(vr, &form, 0);
 
     w = vault_writer(vr);
     vault_json_string(w, NULL, &token);
@@ -391,7 +434,7 @@ identity_finish(vault_request_t *vr)
     static ngx_str_t  answer = ngx_string("{\"object\":\"registerFinish\"}");
 
     vault_json_read(vr, &finish_form, &form);
-    register_require_open(vr, &form.email);
+    vault_signup_require_open(vr, &form.email);
 
     form.name = register_require_token(vr, &form)->name;
     register_account(vr, &form);                      /* awaits */

@@ -21,7 +21,6 @@ const vault_route_t  vault_odds_routes[] = {
     { GET, "/api/notifications",              odds_list, VAULT_USER },
     { GET, "/api/plans",                      odds_list, VAULT_ANYONE },
     { GET, "/api/tasks",                      odds_list, VAULT_USER },
-    { GET, "/api/two-factor",                 odds_list, VAULT_USER },
     { GET, "/api/two-factor/get-device-verification-settings",
                                    odds_device_verification, VAULT_USER },
     { GET, "/api/webauthn",                   odds_list, VAULT_USER },

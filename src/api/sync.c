@@ -85,31 +85,12 @@ sync_read(vault_request_t *vr, sync_t *sync)
 static vault_cipher_type_e
 newest_type(vault_request_t *vr)
 {
-    u_char     *dot;
-    ngx_int_t   year, month;
-    ngx_str_t   version;
+    ngx_uint_t  version;
 
-    version = vault_header(vr, "Bitwarden-Client-Version");
+    version = vault_client_version(vr);
 
-    if (version.len < 6 || version.data[4] != '.') {
-        return VAULT_CIPHER_SSH_KEY;
-    }
-
-    dot = ngx_strlchr(version.data + 5, version.data + version.len, '.');
-    if (dot == NULL) {
-        dot = version.data + version.len;
-    }
-
-    year = ngx_atoi(version.data, 4);
-    month = ngx_atoi(version.data + 5, dot - version.data - 5);
-
-    if (year == NGX_ERROR || month == NGX_ERROR
-        || year * 100 + month >= 202412)
-    {
-        return VAULT_CIPHER_SSH_KEY;
-    }
-
-    return VAULT_CIPHER_IDENTITY;
+    return version && version < 202412 ? VAULT_CIPHER_IDENTITY
+                                       : VAULT_CIPHER_SSH_KEY;
 }
 
 

@@ -177,5 +177,30 @@ const char *const  vault_schema[] = {
     /* 20 */
     "CREATE INDEX {{async}} IF NOT EXISTS mails_due ON mails (due_at)",
 
+    /* 21: codes and links that were mailed; subject: an address, a device */
+    "CREATE TABLE IF NOT EXISTS proofs ("
+    " id text PRIMARY KEY,"
+    " user_id text NOT NULL,"
+    " purpose text NOT NULL,"
+    " subject text NOT NULL,"
+    " hash text NOT NULL,"
+    " stamp text NOT NULL,"
+    " attempts bigint NOT NULL,"
+    " created_at bigint NOT NULL,"
+    " expires_at bigint NOT NULL,"
+    " UNIQUE (user_id, purpose, subject))",
+
+    /* 22: for jobs */
+    "CREATE INDEX {{async}} IF NOT EXISTS proofs_end ON proofs (expires_at)",
+
+    /* 23: a second step that a user has set up; the recovery code too */
+    "CREATE TABLE IF NOT EXISTS two_factors ("
+    " user_id text NOT NULL,"
+    " provider bigint NOT NULL,"
+    " data text NOT NULL,"
+    " last_step bigint,"
+    " created_at bigint NOT NULL,"
+    " PRIMARY KEY (user_id, provider))",
+
     NULL
 };

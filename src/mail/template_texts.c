@@ -88,6 +88,20 @@ const vault_template_t  vault_template_texts[] = {
       "\n"
       "If it was not you, do nothing, and give the code to nobody.\n" },
 
+    { "change-email-exists", "",
+      "This address is in use already\n"
+      "\n"
+      "Somebody, probably you, wants to make {{email}} the address of another "
+      "account at {{server}}. It has an account of its own, so nothing was "
+      "changed.\n"
+      "\n"
+      "If you want that, delete the account {{email}} first; everything in it "
+      "is lost then.\n"
+      "\n"
+      "-> Log in: {{origin}}\n"
+      "\n"
+      "If it was not you, do nothing.\n" },
+
     { "email-changed", "new_email time",
       "Your email address was changed\n"
       "\n"
@@ -155,6 +169,21 @@ const vault_template_t  vault_template_texts[] = {
       "\n"
       "If it was not you, somebody knows your master password: change it, "
       "and give the code to nobody.\n" },
+
+    { "two-factor-off", "address time",
+      "Two-step login was turned off\n"
+      "\n"
+      "The recovery code of your account {{email}} at {{server}} was used. "
+      "Two-step login is off now: the master password alone opens the "
+      "account, until you set it up again.\n"
+      "\n"
+      "Address: {{address}}\n"
+      "Time: {{time}}\n"
+      "\n"
+      "If it was not you, somebody knows your master password: change it "
+      "now.\n"
+      "\n"
+      "-> Open your vault: {{origin}}\n" },
 
     { "incomplete-login", "device address time",
       "A login without the second step\n"

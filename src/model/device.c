@@ -44,6 +44,20 @@ static const vault_row_t  device_row =
     VAULT_ROW(device_columns, vault_device_t);
 
 
+typedef struct {
+    int64_t  devices;
+    int64_t  known;
+} count_t;
+
+static const vault_column_t  count_columns[] = {
+    { VAULT_COL_INT, "devices", offsetof(count_t, devices) },
+    { VAULT_COL_INT, "known", offsetof(count_t, known) },
+    VAULT_COLUMNS_END
+};
+
+static const vault_row_t  count_row = VAULT_ROW(count_columns, count_t);
+
+
 ngx_array_t *
 vault_device_list(vault_request_t *vr, const ngx_str_t *user_id)
 {
@@ -110,6 +124,54 @@ vault_device_is_known(vault_request_t *vr, const ngx_str_t *email,
                " JOIN devices d ON d.user_id = u.id"
                " WHERE u.email = $1 AND d.identifier = $2",
                vault_db_args(S(email), S(identifier)));
+}
+
+
+int64_t
+vault_device_count(vault_request_t *vr, const ngx_str_t *user_id,
+    const ngx_str_t *identifier, ngx_uint_t *known)
+{
+    count_t  count;
+
+    static const char  sql[] =
+        "SELECT COUNT(*) AS devices,"
+        " COUNT(CASE WHEN d.identifier = $1 THEN 1 END) AS known"
+        " FROM devices d"
+        " WHERE d.user_id = $2";
+
+    (void) vault_db_find(vr, &count_row, &count, sql,
+                         vault_db_args(S(identifier), S(user_id)));
+    *known = count.known != 0;
+
+    return count.devices;
+}
+
+
+ngx_str_t
+vault_device_kind(int64_t type)
+{
+    ngx_str_t    kind;
+    const char  *name;
+
+    static const char *const  names[] = {
+        "Android app", "iOS app", "Chrome extension", "Firefox extension",
+        "Opera extension", "Edge extension", "Windows app", "macOS app",
+        "Linux app", "Chrome", "Firefox", "Opera", "Edge",
+        "Internet Explorer", "Unknown browser", "Android app", "Windows app",
+        "Safari", "Vivaldi", "Vivaldi extension", "Safari extension",
+        "SDK", "Server", "Windows command line", "macOS command line",
+        "Linux command line", "DuckDuckGo"
+    };
+
+    if (type < 0 || type >= (int64_t) (sizeof(names) / sizeof(names[0]))) {
+        type = VAULT_DEVICE_UNKNOWN;
+    }
+
+    name = names[type];
+    kind.data = (u_char *) name;
+    kind.len = ngx_strlen(name);
+
+    return kind;
 }
 
 

@@ -47,6 +47,13 @@ vault_device_t *vault_device_get_identifier(vault_request_t *vr,
 ngx_uint_t vault_device_is_known(vault_request_t *vr, const ngx_str_t *email,
     const ngx_str_t *identifier);
 
+/* How many the account has, and whether that is one of them. */
+int64_t vault_device_count(vault_request_t *vr, const ngx_str_t *user_id,
+    const ngx_str_t *identifier, ngx_uint_t *known);
+
+/* "Firefox extension": for people.  Does not await. */
+ngx_str_t vault_device_kind(int64_t type);
+
 /*
  * A sign-in: the device appears, or its row takes the new name, type and, if
  * there is one, refresh token.  One statement, so that two sign-ins at once

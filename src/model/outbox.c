@@ -28,7 +28,8 @@ static const vault_row_t  outbox_row =
 
 static const char  insert[] =
     "INSERT INTO mails (" OUTBOX_COLUMNS ")"
-    " VALUES ($1, $2, $3, $4, 0, $5, $6, $7)";
+    " VALUES ($1, $2, $3, $4, 0, $5, $6, $7)"
+    " ON CONFLICT (id) DO NOTHING";
 
 
 void
@@ -83,6 +84,17 @@ vault_outbox_delete(vault_request_t *vr, const vault_outbox_t *mail)
         "DELETE FROM mails WHERE id = $1";
 
     (void) vault_db_run(vr, sql, vault_db_args(S(&mail->id)));
+}
+
+
+void
+vault_outbox_take_back(vault_request_t *vr, const ngx_str_t *id,
+    const ngx_str_t *other)
+{
+    static const char  sql[] =
+        "DELETE FROM mails WHERE id IN ($1, $2)";
+
+    (void) vault_db_run(vr, sql, vault_db_args(S(id), S(other)));
 }
 
 

@@ -3,7 +3,7 @@
  *
  * Why:    a mail is a row of the transaction that causes it: neither is
  *         without the other, and no mail server holds up a request.
- * Use:    rules/mailer.c alone.
+ * Use:    rules/mailer.h, and what writes a mail with other rows.
  * Fails:  as db.h.
  * Waits:  all but vault_outbox_add() *await*.
  *
@@ -30,7 +30,8 @@ typedef struct {
 } vault_outbox_t;
 
 
-/* Joins the open transaction, if there is one. */
+/* Joins the open transaction, if there is one.  One that is there already, by
+   its id, stays as it is. */
 void vault_outbox_insert(vault_request_t *vr, const vault_outbox_t *mail);
 
 /* The same as a step of a change. */
@@ -39,6 +40,10 @@ void vault_outbox_add(vault_change_t *change, const vault_outbox_t *mail);
 /* One that is due, leased for `life` ms; 0 if there is none. */
 ngx_uint_t vault_outbox_take(vault_request_t *vr, vault_outbox_t *mail,
     int64_t life);
+
+/* Those two, if they are not sent yet. */
+void vault_outbox_take_back(vault_request_t *vr, const ngx_str_t *id,
+    const ngx_str_t *other);
 
 /* While it is ours: it is not needed any more, or is due again later. */
 void vault_outbox_delete(vault_request_t *vr, const vault_outbox_t *mail);

@@ -264,6 +264,8 @@ vault_user_delete(vault_request_t *vr, const vault_user_t *user)
         "DELETE FROM folders WHERE user_id = $1",
         "DELETE FROM ciphers WHERE user_id = $1",
         "DELETE FROM sends WHERE user_id = $1",
+        "DELETE FROM proofs WHERE user_id = $1",
+        "DELETE FROM two_factors WHERE user_id = $1",
         "DELETE FROM users WHERE id = $1"
     };
 

@@ -46,6 +46,8 @@ typedef struct {
     int64_t    revised_at;            /* grows with every change that the
                                          user's clients would see: a date and
                                          a counter at once */
+    int64_t    two_step;              /* 1: there is a second step to log in;
+                                         read only */
 } vault_user_t;
 
 
@@ -60,7 +62,10 @@ typedef struct {
     " u.kdf_memory, u.kdf_parallelism, u.user_key, u.user_key_id,"            \
     " u.public_key, u.private_key, u.security_stamp, u.api_key,"              \
     " u.equivalent_domains, u.excluded_globals, u.created_at,"                \
-    " u.password_changed_at, u.revised_at"
+    " u.password_changed_at, u.revised_at,"                                   \
+    " CASE WHEN EXISTS (SELECT 1 FROM two_factors t"                          \
+    " WHERE t.user_id = u.id AND t.provider <> 8)"                            \
+    " THEN 1 ELSE 0 END AS two_step"
 
 #define VAULT_USER_COLUMNS(base)                                              \
     VAULT_USER_TEXT(base, id), VAULT_USER_TEXT(base, email),                  \
@@ -83,7 +88,7 @@ typedef struct {
     VAULT_USER_TEXT(base, excluded_globals),                                  \
     VAULT_USER_INT(base, created_at),                                         \
     VAULT_USER_INT(base, password_changed_at),                                \
-    VAULT_USER_INT(base, revised_at)
+    VAULT_USER_INT(base, revised_at), VAULT_USER_INT(base, two_step)
 
 #define VAULT_USER_TEXT(base, column)                                         \
     { VAULT_COL_TEXT, #column, (base) + offsetof(vault_user_t, column) }

@@ -47,7 +47,9 @@ vault_create_srv_conf(ngx_conf_t *cf)
     scf->sync_cache = NGX_CONF_UNSET_SIZE;
     scf->upload = NGX_CONF_UNSET_UINT;
     scf->vault.signups = NGX_CONF_UNSET;
+    scf->vault.signups_verify = NGX_CONF_UNSET;
     scf->vault.signup_domains = NGX_CONF_UNSET_PTR;
+    scf->vault.hint = NGX_CONF_UNSET_UINT;
     scf->vault.kdf_rounds = NGX_CONF_UNSET_UINT;
     scf->vault.access_life = NGX_CONF_UNSET;
     scf->vault.refresh_life = NGX_CONF_UNSET;
@@ -217,6 +219,10 @@ vault_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_str_value(conf->vault.web_vault, prev->vault.web_vault,
                              "");
     ngx_conf_merge_value(conf->vault.signups, prev->vault.signups, 1);
+    ngx_conf_merge_value(conf->vault.signups_verify,
+                         prev->vault.signups_verify, 1);
+    ngx_conf_merge_uint_value(conf->vault.hint, prev->vault.hint,
+                              VAULT_HINT_MAIL);
     ngx_conf_merge_ptr_value(conf->vault.signup_domains,
                              prev->vault.signup_domains, NULL);
     ngx_conf_merge_uint_value(conf->vault.kdf_rounds, prev->vault.kdf_rounds,

@@ -6,6 +6,7 @@
 #include "mailer.h"
 #include "upload.h"
 #include "../files/files.h"
+#include "../model/proof.h"
 #include "../model/purge.h"
 
 
@@ -27,6 +28,7 @@
 
 #define DEVICE_LIFE   (30 * DAY)
 #define SWEEP_LIFE    DAY
+#define PROOF_LIFE    DAY             /* after its end: for who asks again */
 #define FILES_BATCH   200
 #define HEADS_BATCH   50              /* each is a question to the store */
 
@@ -42,6 +44,8 @@ static vault_job_end_e  job_devices(vault_request_t *vr,
     vault_jobs_run_t *run);
 static vault_job_end_e  job_sweep(vault_request_t *vr, vault_jobs_run_t *run);
 static vault_job_end_e  job_mails(vault_request_t *vr, vault_jobs_run_t *run);
+static vault_job_end_e  job_proofs(vault_request_t *vr,
+    vault_jobs_run_t *run);
 
 
 /* Those that doom files come before the one that deletes them. */
@@ -55,6 +59,7 @@ const vault_job_work_t  vault_jobs_table[] = {
     { "devices", 1440, "devices forgotten",     job_devices },
     { "sweep",   1440, "folders swept",         job_sweep   },
     { "mails",   1,    "mails dealt with",      job_mails   },
+    { "proofs",  60,   "old codes forgotten",   job_proofs  },
     { NULL, 0, NULL, NULL }
 };
 
@@ -133,6 +138,18 @@ job_mails(vault_request_t *vr, vault_jobs_run_t *run)
     run->count += vault_mailer_run(vr, &more);
 
     return more ? VAULT_JOB_MORE : VAULT_JOB_DONE;
+}
+
+
+static vault_job_end_e
+job_proofs(vault_request_t *vr, vault_jobs_run_t *run)
+{
+    int64_t  n;
+
+    n = vault_proof_purge(vr, vault_now() - PROOF_LIFE);
+    run->count += n;
+
+    return n == VAULT_PROOF_ROWS ? VAULT_JOB_MORE : VAULT_JOB_DONE;
 }
 
 

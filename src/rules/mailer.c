@@ -5,7 +5,6 @@
 #include "mailer.h"
 #include "limits.h"
 #include "../model/id.h"
-#include "../model/outbox.h"
 #include "../run/await.h"
 
 
@@ -48,28 +47,36 @@ static const vault_shape_t  vars_shape = VAULT_SHAPE(vars_fields, vars_t);
 /*
  * What anybody may ask for, for an address that is not his; and codes, which
  * need a right password first.  What only tells of something that has
- * happened is never held back: an intruder would use that.
+ * happened is never held back: an intruder would use that.  Of logins that
+ * stop half way twenty an hour say enough.
  */
 
 static const vault_limit_t  asked = { "mail", 5, 3600, 30, 3600 };
+static const vault_limit_t  notices = { "mail notice", 20, 3600, 0, 0 };
 static const vault_limit_t  codes = { "mail code", 10, 900, 60, 900 };
 
 static const struct {
     const char           *template;
+    const char           *counts;     /* as this one */
     const vault_limit_t  *limit;
 } limited[] = {
-    { "register-verify",    &asked },
-    { "register-exists",    &asked },
-    { "verify-email",       &asked },
-    { "password-hint",      &asked },
-    { "password-hint-none", &asked },
-    { "delete-account",     &asked },
-    { "change-email",       &asked },
-    { "new-device-code",    &codes },
-    { "protected-action",   &codes },
-    { "two-factor-code",    &codes },
-    { NULL, NULL }
+    { "register-verify",     "register-verify",  &asked },
+    { "register-exists",     "register-verify",  &asked },
+    { "verify-email",        "verify-email",     &asked },
+    { "password-hint",       "password-hint",    &asked },
+    { "password-hint-none",  "password-hint",    &asked },
+    { "delete-account",      "delete-account",   &asked },
+    { "change-email",        "change-email",     &asked },
+    { "change-email-exists", "change-email",     &asked },
+    { "new-device-code",     "new-device-code",  &codes },
+    { "protected-action",    "protected-action", &codes },
+    { "two-factor-code",     "two-factor-code",  &codes },
+    { "incomplete-login",    "incomplete-login", &notices },
+    { NULL, NULL, NULL }
 };
+
+/* The template of a mail that is not sent. */
+static const ngx_str_t  nobody = ngx_string("nobody");
 
 static ngx_uint_t  senders;           /* of this worker, at work */
 
@@ -103,7 +110,7 @@ is_held_back(vault_request_t *vr, const vault_mailer_t *mail)
 
     for (i = 0; limited[i].template; i++) {
         if (ngx_strcmp(limited[i].template, mail->template) == 0) {
-            key = vault_printf(vr, "%s %V", mail->template, &mail->to);
+            key = vault_printf(vr, "%s %V", limited[i].counts, &mail->to);
             return vault_limit_blocked(vr, limited[i].limit, &key);
         }
     }
@@ -197,6 +204,10 @@ fill(vault_request_t *vr, const vault_mailer_t *mail, vault_outbox_t *row)
     }
 
     row->variables = write_vars(vr, mail);
+
+    if (mail->nobody) {
+        row->template = nobody;
+    }
 }
 
 
@@ -239,18 +250,30 @@ sender_task(vault_request_t *vr, void *data)
 
 
 ngx_uint_t
-vault_mailer_add(vault_change_t *change, const vault_mailer_t *mail)
+vault_mailer_write(vault_request_t *vr, const vault_mailer_t *mail,
+    vault_outbox_t *row)
 {
-    vault_outbox_t    row;
-    vault_request_t  *vr = change->vr;
-
     if (!vault_mailer_enabled(vr) || is_held_back(vr, mail)) {
         return 0;
     }
 
-    fill(vr, mail, &row);
-    vault_outbox_add(change, &row);
+    fill(vr, mail, row);
     (void) vault_defer(vr, kick, vr->conf);
+
+    return 1;
+}
+
+
+ngx_uint_t
+vault_mailer_add(vault_change_t *change, const vault_mailer_t *mail)
+{
+    vault_outbox_t  row;
+
+    if (!vault_mailer_write(change->vr, mail, &row)) {
+        return 0;
+    }
+
+    vault_outbox_add(change, &row);
 
     return 1;
 }
@@ -261,12 +284,10 @@ vault_mailer_queue(vault_request_t *vr, const vault_mailer_t *mail)
 {
     vault_outbox_t  row;
 
-    if (!vault_mailer_enabled(vr) || is_held_back(vr, mail)) {
+    if (!vault_mailer_write(vr, mail, &row)) {
         return 0;
     }
 
-    fill(vr, mail, &row);
-    (void) vault_defer(vr, kick, vr->conf);
     vault_outbox_insert(vr, &row);
 
     return 1;
@@ -292,6 +313,14 @@ tell_expired(vault_request_t *vr, const vault_outbox_t *row)
     ngx_log_error(NGX_LOG_WARN, vr->log, 0,
                   "vault: mail %V (%V) is given up: after %L tries it is of "
                   "no use any more", &row->id, &row->template, row->tries);
+}
+
+
+static ngx_uint_t
+is_for_nobody(const vault_outbox_t *row)
+{
+    return row->template.len == nobody.len
+           && ngx_memcmp(row->template.data, nobody.data, nobody.len) == 0;
 }
 
 
@@ -344,7 +373,10 @@ deliver(vault_request_t *vr, ngx_uint_t *done)
         return 0;
     }
 
-    if (row.expires_at <= vault_now()) {
+    if (is_for_nobody(&row)) {
+        end = VAULT_MAIL_REFUSED;
+
+    } else if (row.expires_at <= vault_now()) {
         tell_expired(vr, &row);
         end = VAULT_MAIL_REFUSED;
 

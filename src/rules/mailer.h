@@ -3,8 +3,9 @@
  *
  * Why:    a request costs one row more, however slow the mail server is; and
  *         a mail that was caused goes out even if this worker dies now.
- * Use:    vault_mailer_add() with a change, or vault_mailer_queue() with any
- *         transaction or none; the rest happens after the answer.
+ * Use:    vault_mailer_add() with a change, or vault_mailer_queue() without
+ *         one; in a transaction vault_mailer_write() before it and
+ *         vault_outbox_insert() in it.  The rest happens after the answer.
  * Owns:   nothing.
  * Fails:  as db.h; 500 for a template that there is not.  Both say 0 if no
  *         mail is sent at all, or if too many were: a caller that could tell
@@ -21,6 +22,7 @@
 
 #include "../mail/mail.h"
 #include "../model/change.h"
+#include "../model/outbox.h"
 
 
 typedef struct {
@@ -31,6 +33,9 @@ typedef struct {
     ngx_uint_t           nvars;
     time_t               life;        /* seconds that it makes sense; 0: two
                                          days */
+    ngx_uint_t           nobody;      /* 1: costs as much, but is not sent:
+                                         there is no such account, and nobody
+                                         shall see that by the time it takes */
 } vault_mailer_t;
 
 /* Does this vault send mail? */
@@ -40,6 +45,8 @@ ngx_uint_t vault_mailer_add(vault_change_t *change,
     const vault_mailer_t *mail);
 ngx_uint_t vault_mailer_queue(vault_request_t *vr,
     const vault_mailer_t *mail);
+ngx_uint_t vault_mailer_write(vault_request_t *vr,
+    const vault_mailer_t *mail, vault_outbox_t *row);
 
 /*
  * Sends what is due, until nothing is or the mail server is away, but not for

@@ -14,7 +14,7 @@ static const vault_field_t  profile_fields[] = {
     FIXED("premium", "true"),
     FIXED("premiumFromOrganization", "false"),
     USER("culture", VAULT_TEXT, culture),
-    FIXED("twoFactorEnabled", "false"),
+    USER("twoFactorEnabled", VAULT_BOOL, two_step),
     USER("key", VAULT_ENC, user_key),
     USER("privateKey", VAULT_ENC, private_key),
     USER("securityStamp", VAULT_TEXT, security_stamp),

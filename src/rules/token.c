@@ -37,6 +37,7 @@ static const vault_field_t  claims_out[] = {
 static const vault_field_t  claims_in[] = {
     CLAIM("sub", VAULT_TEXT, subject),
     CLAIM("name", VAULT_TEXT, name),
+    CLAIM("email_verified", VAULT_BOOL, email_verified),
     CLAIM("sstamp", VAULT_TEXT, stamp),
     CLAIM("device", VAULT_TEXT, device),
     VAULT_FIELDS_END

@@ -17,6 +17,9 @@
 #define VAULT_ISSUER_LOGIN     "vault|login"
 #define VAULT_ISSUER_REGISTER  "vault|register"
 #define VAULT_ISSUER_SEND      "vault|send"
+#define VAULT_ISSUER_REMEMBER  "vault|remember"
+#define VAULT_ISSUER_VERIFIED  "vault|verified"
+#define VAULT_ISSUER_MAILING   "vault|mailing"
 
 /* bitwarden/clients libs/common/src/auth/services/token.service.ts */
 typedef struct {

@@ -26,6 +26,10 @@ typedef enum {
     VAULT_UPLOAD_BUCKET
 } vault_upload_e;
 
+/* What is done with a password hint that is asked for. */
+#define VAULT_HINT_MAIL  0
+#define VAULT_HINT_SHOW  1            /* to anybody */
+
 typedef struct {
     ngx_str_t         origin;         /* "https://host[:port]", no slash; or
                                          empty: taken from each request */
@@ -48,7 +52,10 @@ typedef struct {
                                          ever */
 
     ngx_flag_t        signups;        /* may strangers register? */
+    ngx_flag_t        signups_verify; /* must they prove their address, where
+                                         mail is sent? */
     ngx_array_t      *signup_domains; /* of ngx_str_t, lower case; or NULL */
+    ngx_uint_t        hint;           /* VAULT_HINT_… */
 
     ngx_uint_t        kdf_rounds;     /* server-side PBKDF2 rounds of new
                                          password hashes */

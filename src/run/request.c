@@ -175,6 +175,37 @@ vault_client_address(vault_request_t *vr)
 }
 
 
+/* "2026.9.0" */
+
+ngx_uint_t
+vault_client_version(vault_request_t *vr)
+{
+    u_char     *dot;
+    ngx_int_t   year, month;
+    ngx_str_t   version;
+
+    version = vault_header(vr, "Bitwarden-Client-Version");
+
+    if (version.len < 6 || version.data[4] != '.') {
+        return 0;
+    }
+
+    dot = ngx_strlchr(version.data + 5, version.data + version.len, '.');
+    if (dot == NULL) {
+        dot = version.data + version.len;
+    }
+
+    year = ngx_atoi(version.data, 4);
+    month = ngx_atoi(version.data + 5, dot - version.data - 5);
+
+    if (year == NGX_ERROR || month == NGX_ERROR) {
+        return 0;
+    }
+
+    return (ngx_uint_t) (year * 100 + month);
+}
+
+
 ngx_str_t
 vault_origin(vault_request_t *vr)
 {

@@ -140,6 +140,9 @@ void vault_form_read(vault_request_t *vr, const vault_shape_t *shape,
 /* The address of the client, as nginx (and its realip module) knows it. */
 ngx_str_t *vault_client_address(vault_request_t *vr);
 
+/* Year and month of the client's version, such as 202609; 0: not told. */
+ngx_uint_t vault_client_version(vault_request_t *vr);
+
 /* "https://host[:port]" that clients use for this server. */
 ngx_str_t vault_origin(vault_request_t *vr);
 

@@ -6,6 +6,7 @@
 //   account.mjs URL EMAIL PASSWORD kdf pbkdf2|argon2
 //   account.mjs URL EMAIL PASSWORD rotate
 //   account.mjs URL EMAIL PASSWORD call METHOD PATH [JSON]
+//   account.mjs URL EMAIL PASSWORD prove METHOD PATH [JSON]   with its hash
 //   account.mjs URL EMAIL PASSWORD anonymous METHOD PATH [JSON]
 //   account.mjs URL EMAIL PASSWORD names          of all items, decrypted
 //
@@ -39,6 +40,12 @@ const verbs = {
 
     async call([method, path, body]) {
         return client.send(method, path, json(body));
+    },
+
+    async prove([method, path, body]) {
+        return client.send(method, path, {
+            masterPasswordHash: client.hash, ...json(body),
+        });
     },
 
     async names() {

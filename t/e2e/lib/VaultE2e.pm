@@ -8,6 +8,7 @@
 #   $bw->ok('sync')             stdout; a failed test if the exit code is not 0
 #   $bw->json('list', 'items')  the same, decoded
 #   $bw->fails('unlock', 'x')   stderr; a failed test if the exit code is 0
+#   $bw->{env}                  more of the environment; STDIN is a file
 #
 # They are installed on first use (t/e2e/install), with the Node.js that runs
 # them.  bw starts twice as fast with its compiled code in a cache.
@@ -125,12 +126,13 @@ sub environment {
 sub execute {
     my ($env, $folder, @command) = @_;
 
+    my $in = delete $env->{STDIN} // '/dev/null';
     my ($out, $err) = ("$folder/stdout", "$folder/stderr");
     my $pid = fork;
     die "fork: $!\n" if !defined $pid;
 
     if ($pid == 0) {
-        open STDIN, '<', '/dev/null';
+        open STDIN, '<', $in;
         open STDOUT, '>', $out;
         open STDERR, '>', $err;
         %ENV = (%ENV, %$env);

@@ -1,0 +1,63 @@
+/*
+ * proof - codes and links by mail, which prove that the address is somebody's.
+ *
+ * Why:    each is good once, for one account, one purpose and one thing (a new
+ *         address, a device), for a short time, and dies with the security
+ *         stamp and when the account's address changes.
+ * Use:    vault_proof_secret(), a mail with it, vault_proof_send(); when it
+ *         comes back vault_proof_check(), then use it up by
+ *         vault_proof_delete() or, with what it is for, by
+ *         vault_proof_delete_add().
+ * Owns:   pool memory.  Only a MAC is stored, under the key of the server:
+ *         who reads the database cannot try a million codes against it.
+ * Fails:  429 after too many wrong codes of an account; else as said.
+ * Waits:  vault_proof_send() and vault_proof_check() *await*.
+ */
+
+#ifndef VAULT_RULES_PROOF_H
+#define VAULT_RULES_PROOF_H
+
+#include "mailer.h"
+#include "../model/proof.h"
+
+
+typedef struct {
+    const char  *purpose;
+    time_t       life;                /* seconds */
+    ngx_uint_t   attempts;            /* at a code of six digits; 0: it is a
+                                         link, which cannot be guessed */
+} vault_proof_kind_t;
+
+extern const vault_proof_kind_t  vault_proof_verify_email;
+extern const vault_proof_kind_t  vault_proof_delete_account;
+extern const vault_proof_kind_t  vault_proof_change_email;
+extern const vault_proof_kind_t  vault_proof_action;
+extern const vault_proof_kind_t  vault_proof_new_device;
+
+
+/* What is to be mailed, new: six digits, or 43 letters of a link. */
+ngx_str_t vault_proof_secret(vault_request_t *vr,
+    const vault_proof_kind_t *kind);
+
+/*
+ * Remembers it and queues its mail, in one transaction; 0, and nothing has
+ * happened, if too many were asked for.  NULL as user: there is none; it
+ * takes the same time, and nothing is sent.  mail->life is set here.
+ */
+ngx_uint_t vault_proof_send(vault_request_t *vr,
+    const vault_proof_kind_t *kind, const vault_user_t *user,
+    const ngx_str_t *subject, const ngx_str_t *secret, vault_mailer_t *mail);
+
+/*
+ * 1 and *proof if `secret` is what was mailed to this user for this purpose.
+ * A user of whom only the id is set is one that does not exist.
+ */
+ngx_uint_t vault_proof_check(vault_request_t *vr,
+    const vault_proof_kind_t *kind, const vault_user_t *user,
+    const ngx_str_t *subject, const ngx_str_t *secret, vault_proof_t *proof);
+
+/* The part of a URL: "%40" for "@". */
+ngx_str_t vault_proof_escape(vault_request_t *vr, const ngx_str_t *text);
+
+
+#endif

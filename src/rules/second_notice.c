@@ -1,0 +1,84 @@
+/*
+ * second_notice - a login that stopped before its second step is told by
+ * mail: somebody knows the master password.
+ *
+ * The mail is written when the second step is asked for, to be sent after
+ * three minutes, and taken back when it was shown.  Its id says user, device
+ * and hour, so both find it without a table of their own.
+ */
+
+#include "second.h"
+#include "mailer.h"
+#include "../crypto/crypto.h"
+#include "../crypto/jwt.h"
+#include "../model/device.h"
+
+
+#define PATIENCE  (180 * (int64_t) 1000)
+#define HOUR      (3600 * (int64_t) 1000)
+
+
+static ngx_str_t
+notice_id(vault_request_t *vr, const vault_user_t *user,
+    const ngx_str_t *device, int64_t hour)
+{
+    u_char     mac[VAULT_SHA256_LEN], hex[32];
+    ngx_str_t  text;
+
+    text = vault_printf(vr, "notice %V %L %V", &user->id, hour, device);
+
+    if (vault_keyring_mac(vr->conf->keyring, &text, mac) != NGX_OK) {
+        vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR, "HMAC failed");
+    }
+
+    vault_hex(hex, mac, sizeof(hex) / 2);
+
+    return vault_printf(vr, "%*s-%*s-%*s-%*s-%*s", (size_t) 8, hex,
+                        (size_t) 4, hex + 8, (size_t) 4, hex + 12,
+                        (size_t) 4, hex + 16, (size_t) 12, hex + 20);
+}
+
+
+void
+vault_second_notice(vault_request_t *vr, const vault_user_t *user,
+    const vault_second_answer_t *answer)
+{
+    int64_t         now = vault_now();
+    ngx_keyval_t    vars[3];
+    vault_mailer_t  mail;
+    vault_outbox_t  row;
+
+    ngx_str_set(&vars[0].key, "device");
+    vars[0].value = vault_device_kind(answer->device_type);
+    ngx_str_set(&vars[1].key, "address");
+    vars[1].value = *vault_client_address(vr);
+    ngx_str_set(&vars[2].key, "time");
+    vars[2].value = vault_mailer_time(vr, now);
+
+    ngx_memzero(&mail, sizeof(vault_mailer_t));
+    mail.template = "incomplete-login";
+    mail.to = user->email;
+    mail.vars = vars;
+    mail.nvars = 3;
+
+    if (vault_mailer_write(vr, &mail, &row)) {
+        row.id = notice_id(vr, user, &answer->device, now / HOUR);
+        row.due_at = now + PATIENCE;
+        vault_outbox_insert(vr, &row);
+    }
+}
+
+
+void
+vault_second_notice_end(vault_request_t *vr, const vault_user_t *user,
+    const vault_second_answer_t *answer)
+{
+    int64_t    hour = vault_now() / HOUR;
+    ngx_str_t  ids[2];
+
+    if (vault_mailer_enabled(vr)) {
+        ids[0] = notice_id(vr, user, &answer->device, hour);
+        ids[1] = notice_id(vr, user, &answer->device, hour - 1);
+        vault_outbox_take_back(vr, &ids[0], &ids[1]);
+    }
+}
