@@ -47,26 +47,37 @@ typedef struct {
                                          token_file: the token.  Read anew for
                                          each login */
     ngx_str_t            role_id;     /* approle */
+    ngx_str_t            secret_id;   /* approle, if it is in no file */
 } vault_agent_auth_t;
+
+/* What the directives say of a Vault: "vault_agent" and its parameters. */
+typedef struct {
+    ngx_str_t             name;       /* for the log: "https://host:port" */
+    ngx_str_t             address;    /* name or address, without a port */
+    in_port_t             port;
+    ngx_uint_t            tls;
+    vault_upstream_tls_t  trust;
+    ngx_str_t             namespace;  /* X-Vault-Namespace; or empty */
+
+    ngx_msec_t            timeout;    /* of a call, ms */
+    ngx_uint_t            retries;    /* of what may be repeated */
+    ngx_msec_t            grace;      /* a token is not used when it has less
+                                         to live */
+    ngx_uint_t            revoke;     /* the token, when nginx ends */
+
+    vault_agent_auth_t    auth;
+} vault_agent_settings_t;
 
 typedef struct vault_agent_token_s  vault_agent_token_t;  /* shared memory */
 
 /* One Vault as one identity, of one or more locations. */
 typedef struct {
-    vault_conf_t         conf;        /* of its tasks: deadline, aws */
-    ngx_str_t            name;        /* for the log: "https://host:port" */
-    ngx_str_t            host;        /* as in the Host header */
-    ngx_str_t            namespace;   /* X-Vault-Namespace; or empty */
-    vault_upstream_t    *up;
-    vault_agent_auth_t   auth;
-
-    ngx_msec_t           timeout;     /* of a call, ms */
-    ngx_uint_t           retries;     /* of what may be repeated */
-    ngx_msec_t           grace;       /* a token is not used when it has less
-                                         to live */
-    ngx_uint_t           revoke;      /* the token, when nginx ends */
-
-    vault_agent_token_t  *token;
+    vault_conf_t            conf;     /* of its tasks: deadline, aws */
+    vault_agent_settings_t  settings;
+    ngx_str_t               host;     /* as in the Host header */
+    ngx_str_t               id;       /* of address and identity, in hex */
+    vault_upstream_t       *up;
+    vault_agent_token_t    *token;
 } vault_agent_t;
 
 
@@ -125,10 +136,34 @@ typedef struct {
 void vault_agent_stats(vault_agent_t *agent, vault_agent_stats_t *stats);
 
 
-/* Configuration and life, for the root file. */
+/*
+ * Configuration and life.  The same address and identity share a token; the
+ * caller sees to it that they share the agent.
+ */
 
+/* What tells an agent from others: hex, in cf->pool.  Data NULL: no memory. */
+ngx_str_t vault_agent_id(ngx_conf_t *cf, const vault_agent_settings_t *set);
+
+/* NULL after having logged why. */
+vault_agent_t *vault_agent_create(ngx_conf_t *cf,
+    const vault_agent_settings_t *set, vault_aws_t *aws);
+
+/* In each worker: the token is had from now on, and kept fresh. */
 ngx_int_t vault_agent_start(vault_agent_t *agent, ngx_cycle_t *cycle);
-void vault_agent_stop(vault_agent_t *agent, ngx_cycle_t *cycle);
+void vault_agent_stop(vault_agent_t *agent);
+
+/* In the last process: no trace of the token stays. */
+void vault_agent_wipe(vault_agent_t *agent);
+
+/* Gives the token back to Vault, if there is one.  Awaits. */
+void vault_agent_revoke(vault_request_t *vr, vault_agent_t *agent);
+
+/*
+ * After a restore from a snapshot: the token may be others' too.  It is
+ * dropped if the wall clock has gone back, or if the keys of AWS that it was
+ * made with are no longer ours.  Awaits.
+ */
+void vault_agent_restored(vault_request_t *vr, vault_agent_t *agent);
 
 
 #endif

@@ -17,15 +17,18 @@ tls_cleanup(void *data)
 
 
 static ngx_int_t
-tls_trust(ngx_conf_t *cf, SSL_CTX *ctx, const char *ca_file)
+tls_trust(ngx_conf_t *cf, SSL_CTX *ctx, const vault_upstream_tls_t *tls)
 {
-    if (ca_file) {
-        if (SSL_CTX_load_verify_locations(ctx, ca_file, NULL) == 1) {
+    if (tls->ca_file || tls->ca_path) {
+        if (SSL_CTX_load_verify_locations(ctx, tls->ca_file, tls->ca_path)
+            == 1)
+        {
             return NGX_OK;
         }
 
         ngx_ssl_error(NGX_LOG_EMERG, cf->log, 0,
-                      "the certificates of \"%s\" cannot be read", ca_file);
+                      "the certificates of \"%s\" cannot be read",
+                      tls->ca_file ? tls->ca_file : tls->ca_path);
         return NGX_ERROR;
     }
 
@@ -39,8 +42,48 @@ tls_trust(ngx_conf_t *cf, SSL_CTX *ctx, const char *ca_file)
 }
 
 
+static ngx_int_t
+tls_identity(ngx_conf_t *cf, SSL_CTX *ctx, const vault_upstream_tls_t *tls)
+{
+    if (tls->cert == NULL) {
+        return NGX_OK;
+    }
+
+    if (SSL_CTX_use_certificate_chain_file(ctx, tls->cert) == 1
+        && SSL_CTX_use_PrivateKey_file(ctx, tls->key, SSL_FILETYPE_PEM) == 1
+        && SSL_CTX_check_private_key(ctx) == 1)
+    {
+        return NGX_OK;
+    }
+
+    ngx_ssl_error(NGX_LOG_EMERG, cf->log, 0,
+                  "the certificate \"%s\" and the key \"%s\" cannot be used",
+                  tls->cert, tls->key);
+    return NGX_ERROR;
+}
+
+
+/* Whom we expect: the host, unless another name was given. */
+void
+vault_upstream_tls_expect(vault_upstream_t *up)
+{
+    ngx_uint_t  name;
+
+    if (!up->named) {
+        up->name = up->host;
+    }
+
+    name = up->named || !up->literal;
+
+    up->srv.host = up->name;          /* nginx takes the name from there */
+    up->conf.ssl_verify = name && !up->insecure;
+    up->conf.ssl_server_name = name;
+}
+
+
 ngx_int_t
-vault_upstream_tls(ngx_conf_t *cf, vault_upstream_t *up, const char *ca_file)
+vault_upstream_tls(ngx_conf_t *cf, vault_upstream_t *up,
+    const vault_upstream_tls_t *tls)
 {
     ngx_ssl_t           *ssl;
     ngx_pool_cleanup_t  *cln;
@@ -63,9 +106,11 @@ vault_upstream_tls(ngx_conf_t *cf, vault_upstream_t *up, const char *ca_file)
     cln->handler = tls_cleanup;
     cln->data = ssl;
 
-    SSL_CTX_set_verify(ssl->ctx, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_verify(ssl->ctx, tls->insecure ? SSL_VERIFY_NONE
+                                               : SSL_VERIFY_PEER, NULL);
 
-    if (tls_trust(cf, ssl->ctx, ca_file) != NGX_OK
+    if (tls_trust(cf, ssl->ctx, tls) != NGX_OK
+        || tls_identity(cf, ssl->ctx, tls) != NGX_OK
         || ngx_ssl_client_session_cache(cf, ssl, 1) != NGX_OK)
     {
         return NGX_ERROR;
@@ -74,8 +119,15 @@ vault_upstream_tls(ngx_conf_t *cf, vault_upstream_t *up, const char *ca_file)
     up->ssl = ssl;
     up->conf.ssl = ssl;
     up->conf.ssl_session_reuse = 1;   /* or tls_begin() would not be called */
-    up->conf.ssl_verify = !up->literal;
-    up->conf.ssl_server_name = !up->literal;
+    up->insecure = tls->insecure;
+
+    if (tls->name) {
+        up->named = 1;
+        up->name.data = (u_char *) tls->name;
+        up->name.len = ngx_strlen(tls->name);
+    }
+
+    vault_upstream_tls_expect(up);
 
     return NGX_OK;
 }
@@ -85,16 +137,19 @@ vault_upstream_tls(ngx_conf_t *cf, vault_upstream_t *up, const char *ca_file)
 ngx_int_t
 vault_upstream_tls_begin(ngx_peer_connection_t *pc, void *data)
 {
-    int                   rc;
-    SSL                  *ssl = pc->connection->ssl->connection;
-    const char           *host;
-    vault_upstream_t     *up;
-    vault_upstream_op_t  *op = data;
+    int                     rc;
+    SSL                    *ssl = pc->connection->ssl->connection;
+    const char             *host;
+    vault_upstream_t       *up;
+    vault_upstream_peer_t  *peer = data;
 
-    up = op->up;
-    host = (const char *) up->host.data;
+    up = peer->up;
+    host = (const char *) up->name.data;
 
-    if (up->literal) {
+    if (up->insecure) {
+        rc = 1;
+
+    } else if (up->literal && !up->named) {
         rc = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host);
 
     } else {
@@ -113,8 +168,8 @@ vault_upstream_tls_begin(ngx_peer_connection_t *pc, void *data)
 void
 vault_upstream_tls_save(ngx_peer_connection_t *pc, void *data)
 {
-    ngx_ssl_session_t    *session;
-    vault_upstream_op_t  *op = data;
+    ngx_ssl_session_t      *session;
+    vault_upstream_peer_t  *peer = data;
 
     session = ngx_ssl_get_session(pc->connection);
 
@@ -122,11 +177,11 @@ vault_upstream_tls_save(ngx_peer_connection_t *pc, void *data)
         return;
     }
 
-    if (op->up->session) {
-        ngx_ssl_free_session(op->up->session);
+    if (peer->up->session) {
+        ngx_ssl_free_session(peer->up->session);
     }
 
-    op->up->session = session;
+    peer->up->session = session;
 }
 
 
