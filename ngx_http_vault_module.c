@@ -15,6 +15,7 @@
 #include "src/crypto/jwt.h"
 #include "src/db/db.h"
 #include "src/files/files.h"
+#include "src/module/agent.h"
 #include "src/module/bucket.h"
 #include "src/module/module.h"
 #include "src/net/http.h"
@@ -29,6 +30,7 @@ static ngx_int_t vault_postconfiguration(ngx_conf_t *cf);
 static ngx_int_t vault_init_module(ngx_cycle_t *cycle);
 static ngx_int_t vault_init_process(ngx_cycle_t *cycle);
 static void vault_exit_process(ngx_cycle_t *cycle);
+static void vault_exit_master(ngx_cycle_t *cycle);
 
 static ngx_conf_num_bounds_t  vault_connections_bounds = {
     ngx_conf_check_num_bounds, 1, 1000
@@ -61,6 +63,10 @@ static ngx_conf_enum_t  vault_hints[] = {
     { ngx_string(name), VAULT_SRV|args, set, NGX_HTTP_SRV_CONF_OFFSET,        \
       offsetof(vault_srv_conf_t, member), post }
 
+#define vault_any(name, args, set)                                            \
+    { ngx_string(name), VAULT_SRV|NGX_HTTP_LOC_CONF|args, set,                \
+      NGX_HTTP_LOC_CONF_OFFSET, 0, NULL }
+
 
 static ngx_command_t  vault_commands[] = {
 
@@ -91,6 +97,9 @@ static ngx_command_t  vault_commands[] = {
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(vault_main_conf_t, requests),
       &vault_requests_bounds },
+
+    vault_any("vault_agent", NGX_CONF_1MORE, vault_set_agent),
+    vault_any("vault_agent_auth", NGX_CONF_2MORE, vault_set_agent_auth),
 
     vault_srv("vault_database", NGX_CONF_TAKE1, vault_set_secret,
               database, NULL),
@@ -171,7 +180,7 @@ ngx_module_t  ngx_http_vault_module = {
     NULL,                             /* init thread */
     NULL,                             /* exit thread */
     vault_exit_process,
-    NULL,                             /* exit master */
+    vault_exit_master,
     NGX_MODULE_V1_PADDING
 };
 
@@ -277,31 +286,10 @@ vault_start_jobs(ngx_cycle_t *cycle, vault_srv_conf_t **scf, ngx_uint_t n)
 
 
 static ngx_int_t
-vault_init_process(ngx_cycle_t *cycle)
+vault_start_vaults(ngx_cycle_t *cycle, vault_main_conf_t *mcf)
 {
     ngx_uint_t          i;
-    vault_srv_conf_t  **scf;
-    vault_main_conf_t  *mcf;
-
-    mcf = vault_main_conf(cycle);
-
-    if (mcf == NULL || mcf->vaults.nelts == 0
-        || (ngx_process != NGX_PROCESS_WORKER
-            && ngx_process != NGX_PROCESS_SINGLE))
-    {
-        return NGX_OK;
-    }
-
-    vault_co_limit(mcf->requests == NGX_CONF_UNSET_UINT ? 512
-                                                        : mcf->requests);
-
-    if (vault_thread_start(cycle) != NGX_OK
-        || vault_http_start(cycle) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    scf = mcf->vaults.elts;
+    vault_srv_conf_t  **scf = mcf->vaults.elts;
 
     for (i = 0; i < mcf->vaults.nelts; i++) {
         if (vault_db_start(scf[i]->vault.db, cycle) != NGX_OK
@@ -317,10 +305,48 @@ vault_init_process(ngx_cycle_t *cycle)
 }
 
 
+static ngx_int_t
+vault_init_process(ngx_cycle_t *cycle)
+{
+    ngx_uint_t          i;
+    vault_agent_t     **agent;
+    vault_main_conf_t  *mcf;
+
+    mcf = vault_main_conf(cycle);
+
+    if (mcf == NULL || (mcf->vaults.nelts == 0 && mcf->agents.nelts == 0)
+        || (ngx_process != NGX_PROCESS_WORKER
+            && ngx_process != NGX_PROCESS_SINGLE))
+    {
+        return NGX_OK;
+    }
+
+    vault_co_limit(mcf->requests == NGX_CONF_UNSET_UINT ? 512
+                                                        : mcf->requests);
+
+    if (vault_thread_start(cycle) != NGX_OK
+        || vault_http_start(cycle) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    agent = mcf->agents.elts;
+
+    for (i = 0; i < mcf->agents.nelts; i++) {
+        if (vault_agent_start(agent[i], cycle) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return vault_start_vaults(cycle, mcf);
+}
+
+
 static void
 vault_exit_process(ngx_cycle_t *cycle)
 {
     ngx_uint_t          i;
+    vault_agent_t     **agent;
     vault_srv_conf_t  **scf;
     vault_main_conf_t  *mcf;
 
@@ -332,6 +358,16 @@ vault_exit_process(ngx_cycle_t *cycle)
     vault_driver_stop();
     vault_http_stop();
     vault_thread_stop();
+
+    agent = mcf->agents.elts;
+
+    for (i = 0; i < mcf->agents.nelts; i++) {
+        vault_agent_stop(agent[i]);
+
+        if (ngx_process == NGX_PROCESS_SINGLE) {
+            vault_agent_wipe(agent[i]);
+        }
+    }
 
     if (mcf->aws) {
         vault_aws_stop(mcf->aws);
@@ -346,5 +382,22 @@ vault_exit_process(ngx_cycle_t *cycle)
         if (scf[i]->vault.mail) {
             vault_mail_stop(scf[i]->vault.mail);
         }
+    }
+}
+
+
+/* The last to hold the shared memory. */
+static void
+vault_exit_master(ngx_cycle_t *cycle)
+{
+    ngx_uint_t          i;
+    vault_agent_t     **agent;
+    vault_main_conf_t  *mcf;
+
+    mcf = vault_main_conf(cycle);
+    agent = mcf ? mcf->agents.elts : NULL;
+
+    for (i = 0; mcf && i < mcf->agents.nelts; i++) {
+        vault_agent_wipe(agent[i]);
     }
 }

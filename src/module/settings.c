@@ -2,6 +2,7 @@
  * The configuration: created, inherited, and made into vaults.
  */
 
+#include "agent.h"
 #include "bucket.h"
 #include "module.h"
 #include "../api/api.h"
@@ -20,7 +21,9 @@ vault_create_main_conf(ngx_conf_t *cf)
     mcf = ngx_pcalloc(cf->pool, sizeof(vault_main_conf_t));
     if (mcf == NULL
         || ngx_array_init(&mcf->vaults, cf->pool, 2,
-                          sizeof(vault_srv_conf_t *)) != NGX_OK)
+                          sizeof(vault_srv_conf_t *)) != NGX_OK
+        || ngx_array_init(&mcf->agents, cf->pool, 2,
+                          sizeof(vault_agent_t *)) != NGX_OK)
     {
         return NULL;
     }
@@ -268,6 +271,7 @@ vault_create_loc_conf(ngx_conf_t *cf)
     if (lcf) {
         lcf->enable = NGX_CONF_UNSET;
         lcf->bucket = NGX_CONF_UNSET;
+        lcf->agent.proxy = NGX_CONF_UNSET;
     }
 
     return lcf;
@@ -284,6 +288,14 @@ vault_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_conf_merge_value(conf->enable, prev->enable, 0);
     ngx_conf_merge_value(conf->bucket, prev->bucket, 0);
+    vault_merge_agent(&prev->agent, &conf->agent);
+
+    if (conf->agent.proxy) {
+        conf->agent.agent = vault_attach_agent(cf, &conf->agent);
+        if (conf->agent.agent == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
 
     scf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_vault_module);
 
