@@ -9,7 +9,7 @@
 #include "../net/line.h"
 
 
-#define TROUBLE  256
+#define TROUBLE  512
 
 static const vault_agent_login_pt  methods[] = {
     [VAULT_AGENT_AWS] = vault_agent_login_aws,
@@ -62,12 +62,12 @@ static const struct {
       "bound_iam_principal_arn" },
     { "Server-ID", "server_id= of \"vault_agent_auth\" must be the mount's "
       "iam_server_id_header_value" },
+    { "Signature expired", "the clock is wrong" },
     { "SignatureDoesNotMatch", "Vault asks another region of STS than "
       "sts_region= of \"vault_agent_auth\", or the clock is wrong" },
     { "InvalidClientTokenId", "the keys of AWS are not known to STS, or "
       "Vault asks another region of STS" },
     { "ExpiredToken", "the keys of AWS have expired" },
-    { "xpired", "the clock is wrong, or the keys of AWS have expired" },
     { "STS", "STS refuses the keys of AWS: are they valid, and is the clock "
       "right?" },
     { "secret", "give a secret id that is still good" },

@@ -16,7 +16,7 @@
 
 
 #define VAULT_AGENT_KEY      128      /* bytes of an access key */
-#define VAULT_AGENT_TROUBLE  256
+#define VAULT_AGENT_TROUBLE  512
 
 /* Times are ms by the wall clock: it goes on in a process that is frozen. */
 typedef struct {

@@ -39,7 +39,7 @@ sub new {
     ($port, my $control) = split ' ', $port;
 
     return bless { pid => $pid, in => $in, out => $out, port => $port,
-                   control_port => $control // $port }, $class;
+                   control_port => $control || $port }, $class;
 }
 
 

@@ -15,6 +15,7 @@ GET tells it, with counts and a log of what came.  POST /control also takes
   fail     [{"op", "path", "kind", "times", "skip", "s"}]   see suffer()
 """
 
+import email.utils
 import http.server
 import json
 import re
@@ -350,6 +351,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 pass
         self.entry["status"] = status
         self.send_response_only(status)
+        self.send_header("Date", email.utils.formatdate(
+            time.time() + login.STATE["skew"], usegmt=True))
         self.send_header("Cache-Control", "no-store")
         if STATE["index"]:
             self.send_header("X-Vault-Index", STATE["index"])
