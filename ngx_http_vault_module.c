@@ -63,9 +63,9 @@ static ngx_conf_enum_t  vault_hints[] = {
     { ngx_string(name), VAULT_SRV|args, set, NGX_HTTP_SRV_CONF_OFFSET,        \
       offsetof(vault_srv_conf_t, member), post }
 
-#define vault_any(name, args, set)                                            \
+#define vault_any(name, args, set, member)                                    \
     { ngx_string(name), VAULT_SRV|NGX_HTTP_LOC_CONF|args, set,                \
-      NGX_HTTP_LOC_CONF_OFFSET, 0, NULL }
+      NGX_HTTP_LOC_CONF_OFFSET, member, NULL }
 
 
 static ngx_command_t  vault_commands[] = {
@@ -98,8 +98,13 @@ static ngx_command_t  vault_commands[] = {
       offsetof(vault_main_conf_t, requests),
       &vault_requests_bounds },
 
-    vault_any("vault_agent", NGX_CONF_1MORE, vault_set_agent),
-    vault_any("vault_agent_auth", NGX_CONF_2MORE, vault_set_agent_auth),
+    vault_any("vault_agent", NGX_CONF_1MORE, vault_set_agent, 0),
+    vault_any("vault_agent_auth", NGX_CONF_2MORE, vault_set_agent_auth, 0),
+    vault_any("vault_agent_require_header", NGX_CONF_FLAG,
+              ngx_conf_set_flag_slot,
+              offsetof(vault_loc_conf_t, agent_proxy.guard)),
+    vault_any("vault_agent_own_token", NGX_CONF_FLAG, ngx_conf_set_flag_slot,
+              offsetof(vault_loc_conf_t, agent_proxy.own_token)),
 
     vault_srv("vault_database", NGX_CONF_TAKE1, vault_set_secret,
               database, NULL),

@@ -3,16 +3,12 @@
  * where a standby sends it.
  */
 
-#include "../crypto/crypto.h"
-#include "../net/line.h"
 #include "../run/await.h"
-#include "agent.h"
+#include "again.h"
 
 
 #define MAX        (1024 * 1024)      /* bytes of an answer */
 #define HEADERS    16                 /* of a call, with ours */
-#define PAUSE      200                /* ms before the second try; doubles */
-#define PAUSE_MAX  2000
 #define CONNECT    5000               /* ms */
 
 /* A call under way. */
@@ -110,115 +106,23 @@ ask(const try_t *try, vault_http_answer_t *answer)
 }
 
 
-/* Where a standby sends us */
-
-static ngx_int_t
-read_port(u_char *p, u_char *end, ngx_uint_t tls, in_port_t *port)
-{
-    ngx_int_t  n;
-
-    n = p == end ? (tls ? 443 : 80)
-                 : *p == ':' ? ngx_atoi(p + 1, end - p - 1) : NGX_ERROR;
-
-    if (n < 1 || n > 65535) {
-        return NGX_ERROR;
-    }
-
-    *port = n;
-
-    return NGX_OK;
-}
-
-
-/* The host and port of a URL of our scheme and path, or NGX_DECLINED. */
-static ngx_int_t
-read_location(const try_t *try, ngx_str_t *url, ngx_str_t *name,
-    in_port_t *port)
-{
-    u_char      *p, *slash, *end;
-    ngx_str_t    path = try->call->path;
-    const char  *scheme;
-
-    scheme = try->agent->settings.tls ? "https://" : "http://";
-    end = url->data + url->len;
-
-    if (url->len <= ngx_strlen(scheme) || !vault_line_is_target(url)
-        || ngx_strncmp(url->data, scheme, ngx_strlen(scheme)) != 0)
-    {
-        return NGX_DECLINED;
-    }
-
-    name->data = url->data + ngx_strlen(scheme);
-    slash = ngx_strlchr(name->data, end, '/');
-
-    if (slash == NULL || (size_t) (end - slash) != path.len
-        || ngx_memcmp(slash, path.data, path.len) != 0
-        || ngx_strlchr(name->data, slash, '@'))
-    {
-        return NGX_DECLINED;
-    }
-
-    p = ngx_strlchr(name->data, slash, *name->data == '[' ? ']' : ':');
-    p = p == NULL ? slash : *name->data == '[' ? p + 1 : p;
-    name->len = p - name->data;
-
-    return name->len && read_port(p, slash, try->agent->settings.tls, port)
-                        == NGX_OK
-           ? NGX_OK : NGX_DECLINED;
-}
-
-
-/*
- * The active node is asked directly, once: only where our own scheme leads, at
- * the same path, and if its certificate is one that we trust for its name.
- */
+/* Where a standby sends us: the active node is asked directly, once. */
 static ngx_int_t
 follow(try_t *try, vault_http_answer_t *answer)
 {
-    in_port_t          port;
-    ngx_str_t          url, name, told;
+    ngx_str_t          url;
     vault_upstream_t  *up;
 
     url = vault_http_header(answer, "Location");
-    told = vault_http_printable(try->vr, &url);
-
-    up = read_location(try, &url, &name, &port) == NGX_OK
-         ? vault_upstream_sibling(try->agent->up, &name, port) : NULL;
-
+    up = vault_agent_follow(try->agent, try->vr->pool, &try->call->path, &url,
+                            &try->host);
     if (up == NULL) {
-        ngx_log_error(NGX_LOG_WARN, try->vr->log, 0,
-                      "vault agent: %V: a standby sends to \"%V\", which is "
-                      "not followed; set its api_addr, or give the address "
-                      "of the active node", &try->agent->settings.name,
-                      &told);
         return NGX_DECLINED;
     }
 
     try->up = up;
-    try->host = vault_printf(try->vr, "%V:%ui", &name, (ngx_uint_t) port);
 
     return ask(try, answer);
-}
-
-
-/* Trying again */
-
-static void
-rest(vault_request_t *vr, ngx_uint_t n)
-{
-    ngx_msec_t  ms;
-
-    ms = ngx_min(PAUSE << ngx_min(n, 8), PAUSE_MAX);
-
-    vault_sleep(vr, ms + ngx_random() % (ms / 2 + 1));
-}
-
-
-static ngx_uint_t
-passes(ngx_uint_t status)
-{
-    return status == 412 || status == 429
-           || (status >= 500 && status != NGX_HTTP_NOT_IMPLEMENTED);
 }
 
 
@@ -236,19 +140,21 @@ ask_again(try_t *try, vault_http_answer_t *answer)
 
         rc = ask(try, answer);
 
-        if (rc == NGX_OK && (answer->status == 307 || answer->status == 308)
+        if (rc == NGX_OK && vault_agent_sends_on(answer->status)
             && follow(try, answer) == NGX_ERROR)
         {
             rc = NGX_ERROR;
         }
 
-        if (n == tries || (rc == NGX_OK && !passes(answer->status))) {
+        if (n == tries
+            || (rc == NGX_OK && !vault_agent_passes(answer->status)))
+        {
             return rc;
         }
 
         try->up = try->agent->up;
         try->host = try->agent->host;
-        rest(try->vr, n);
+        vault_sleep(try->vr, vault_agent_pause(n));
     }
 }
 

@@ -15,7 +15,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "../agent/agent.h"
+#include "../agent/proxy.h"
 #include "../run/conf.h"
 #include "../mail/mail.h"
 
@@ -74,6 +74,7 @@ typedef struct {
 typedef struct {
     ngx_flag_t        enable;
     vault_agent_conf_t  agent;
+    vault_agent_proxy_t  agent_proxy;
     ngx_flag_t        bucket;         /* hands uploads on: bucket.h */
 } vault_loc_conf_t;
 

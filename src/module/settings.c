@@ -3,6 +3,7 @@
  */
 
 #include "agent.h"
+#include "agent_proxy.h"
 #include "bucket.h"
 #include "module.h"
 #include "../api/api.h"
@@ -272,6 +273,7 @@ vault_create_loc_conf(ngx_conf_t *cf)
         lcf->enable = NGX_CONF_UNSET;
         lcf->bucket = NGX_CONF_UNSET;
         lcf->agent.proxy = NGX_CONF_UNSET;
+        vault_unset_agent_proxy(&lcf->agent_proxy);
     }
 
     return lcf;
@@ -289,10 +291,13 @@ vault_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_value(conf->enable, prev->enable, 0);
     ngx_conf_merge_value(conf->bucket, prev->bucket, 0);
     vault_merge_agent(&prev->agent, &conf->agent);
+    vault_merge_agent_proxy(&prev->agent_proxy, &conf->agent_proxy);
 
     if (conf->agent.proxy) {
         conf->agent.agent = vault_attach_agent(cf, &conf->agent);
-        if (conf->agent.agent == NULL) {
+        if (conf->agent.agent == NULL
+            || vault_attach_agent_proxy(cf, conf) != NGX_OK)
+        {
             return NGX_CONF_ERROR;
         }
     }

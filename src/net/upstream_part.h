@@ -147,6 +147,10 @@ ngx_int_t vault_upstream_peer_init(ngx_http_request_t *r,
 /* A connection for pc: NGX_DONE if it is open, NGX_OK if not. */
 ngx_int_t vault_upstream_peer_get(ngx_peer_connection_t *pc, void *data);
 
+/* Why a try ends without a whole answer. */
+const char *vault_upstream_peer_why(ngx_connection_t *c,
+    ngx_http_upstream_t *u);
+
 /* Takes pc's for later, if it is good. */
 void vault_upstream_peer_keep(vault_upstream_peer_t *peer,
     ngx_peer_connection_t *pc);
@@ -164,6 +168,10 @@ ngx_int_t vault_upstream_compose(vault_upstream_op_t *op, ngx_chain_t **out);
 
 /* upstream_parse.c: NGX_OK when whole, NGX_AGAIN, or NGX_ERROR. */
 ngx_int_t vault_upstream_parse(vault_upstream_op_t *op,
+    ngx_http_request_t *r, ngx_buf_t *b);
+ngx_int_t vault_upstream_parse_weigh(vault_upstream_parse_t *p,
+    const ngx_keyval_t *header);
+ngx_int_t vault_upstream_parse_chunk(vault_upstream_parse_t *p,
     ngx_http_request_t *r, ngx_buf_t *b);
 size_t vault_upstream_max(const vault_upstream_call_t *call);
 

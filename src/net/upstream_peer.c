@@ -238,11 +238,10 @@ vault_upstream_peer_get(ngx_peer_connection_t *pc, void *data)
 }
 
 
-static const char *
-why(vault_upstream_op_t *op, ngx_connection_t *c)
+const char *
+vault_upstream_peer_why(ngx_connection_t *c, ngx_http_upstream_t *u)
 {
-    ngx_uint_t            late;
-    ngx_http_upstream_t  *u = op->standin.sub.upstream;
+    ngx_uint_t  late;
 
     late = c && (c->read->timedout || c->write->timedout);
 
@@ -254,16 +253,27 @@ why(vault_upstream_op_t *op, ngx_connection_t *c)
         return late ? "connecting timed out" : "cannot connect";
     }
 
-    if (op->parse.error) {
-        return op->parse.error;
-    }
-
     if (u->buffer.last == u->buffer.start) {
-        op->silent = !late;
         return late ? "timed out" : "closed without an answer";
     }
 
     return late ? "timed out in the answer" : "closed in the answer";
+}
+
+
+static const char *
+why(vault_upstream_op_t *op, ngx_connection_t *c)
+{
+    ngx_http_upstream_t  *u = op->standin.sub.upstream;
+
+    if (op->parse.error) {
+        return op->parse.error;
+    }
+
+    op->silent = u->request_sent && u->buffer.last == u->buffer.start
+                 && c && !c->read->timedout && !c->write->timedout;
+
+    return vault_upstream_peer_why(c, u);
 }
 
 
@@ -293,6 +303,16 @@ drain(vault_upstream_op_t *op, ngx_connection_t *c)
 }
 
 
+static ngx_uint_t
+is_clean(vault_upstream_op_t *op)
+{
+    ngx_http_upstream_t  *u = op->standin.sub.upstream;
+
+    return !op->parse.close && u->request_body_sent
+           && u->buffer.pos == u->buffer.last;
+}
+
+
 /*
  * The end of a connection's part in a call.  Another address is tried only if
  * nothing was sent yet.
@@ -315,9 +335,7 @@ peer_free(ngx_peer_connection_t *pc, void *data, ngx_uint_t state)
     }
 
     if (op->parse.whole) {
-        if (!(state & NGX_PEER_FAILED) && c && !op->parse.close
-            && u->request_body_sent && u->buffer.pos == u->buffer.last)
-        {
+        if (!(state & NGX_PEER_FAILED) && c && is_clean(op)) {
             vault_upstream_peer_keep(&op->peer, pc);
         }
 
