@@ -496,6 +496,19 @@ vault_agent_wait(vault_request_t *vr, vault_agent_t *agent,
 }
 
 
+ngx_uint_t
+vault_agent_serial(vault_agent_t *agent)
+{
+    ngx_uint_t  serial;
+
+    lock(agent->token);
+    serial = agent->token->shared->serial;
+    unlock(agent->token);
+
+    return serial;
+}
+
+
 void
 vault_agent_drop(vault_agent_t *agent, ngx_uint_t serial)
 {

@@ -69,6 +69,9 @@ ngx_int_t vault_agent_unshared(vault_agent_t *agent, ngx_pool_t *pool);
 /* For the cleanup of a pool: an ngx_str_t that is secret. */
 void vault_agent_wipe_text(void *data);
 
+/* Which token it is now. */
+ngx_uint_t vault_agent_serial(vault_agent_t *agent);
+
 /* Forgets token `serial`, if it is still the one. */
 void vault_agent_drop(vault_agent_t *agent, ngx_uint_t serial);
 

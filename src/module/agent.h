@@ -19,6 +19,10 @@
 char *vault_set_agent(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *vault_set_agent_auth(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
+/* agent_secret.c */
+char *vault_set_agent_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+ngx_int_t vault_attach_secrets(ngx_conf_t *cf, vault_main_conf_t *mcf);
+
 void vault_merge_agent(vault_agent_conf_t *prev, vault_agent_conf_t *conf);
 
 /* The agent of these settings: an old one, or a new one. */
