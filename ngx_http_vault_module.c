@@ -100,6 +100,14 @@ static ngx_command_t  vault_commands[] = {
 
     vault_any("vault_agent", NGX_CONF_1MORE, vault_set_agent, 0),
     vault_any("vault_agent_auth", NGX_CONF_2MORE, vault_set_agent_auth, 0),
+
+    { ngx_string("vault_agent_secret"),
+      VAULT_SRV|NGX_CONF_2MORE,
+      vault_set_agent_secret,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     vault_any("vault_agent_require_header", NGX_CONF_FLAG,
               ngx_conf_set_flag_slot,
               offsetof(vault_loc_conf_t, agent_proxy.guard)),
@@ -200,6 +208,10 @@ vault_postconfiguration(ngx_conf_t *cf)
     }
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_vault_module);
+
+    if (vault_attach_secrets(cf, mcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     return mcf->bucket ? vault_bucket_install(cf) : NGX_OK;
 }
@@ -343,6 +355,13 @@ vault_init_process(ngx_cycle_t *cycle)
         }
     }
 
+    /* one worker writes files */
+    if (ngx_worker == 0
+        && vault_agent_secrets_start(&mcf->secrets, cycle) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     return vault_start_vaults(cycle, mcf);
 }
 
@@ -360,6 +379,7 @@ vault_exit_process(ngx_cycle_t *cycle)
         return;
     }
 
+    vault_agent_secrets_stop();
     vault_driver_stop();
     vault_http_stop();
     vault_thread_stop();
