@@ -16,6 +16,7 @@
 #include "src/db/db.h"
 #include "src/files/files.h"
 #include "src/module/agent.h"
+#include "src/module/agent_proxy.h"
 #include "src/module/bucket.h"
 #include "src/module/module.h"
 #include "src/net/http.h"
@@ -84,6 +85,13 @@ static ngx_command_t  vault_commands[] = {
       0,
       NULL },
 
+    { ngx_string("vault_agent_status"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      vault_set_agent_status,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("vault_bucket"),
       NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
       vault_set_bucket,
@@ -111,6 +119,7 @@ static ngx_command_t  vault_commands[] = {
     vault_any("vault_agent_require_header", NGX_CONF_FLAG,
               ngx_conf_set_flag_slot,
               offsetof(vault_loc_conf_t, agent_proxy.guard)),
+    vault_any("vault_agent_cache", NGX_CONF_1MORE, vault_set_agent_cache, 0),
     vault_any("vault_agent_own_token", NGX_CONF_FLAG, ngx_conf_set_flag_slot,
               offsetof(vault_loc_conf_t, agent_proxy.own_token)),
 

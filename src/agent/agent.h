@@ -111,6 +111,7 @@ typedef struct {
     const ngx_keyval_t  *headers;     /* besides token, namespace and
                                          X-Vault-Request */
     ngx_uint_t           nheaders;
+    const ngx_str_t     *namespace;   /* NULL: the agent's */
     size_t               max;         /* bytes of an answer; 0: 1 MiB */
     unsigned             anonymous:1; /* no token: logins */
 } vault_agent_call_t;

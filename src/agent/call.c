@@ -44,9 +44,10 @@ add(ngx_keyval_t *headers, ngx_uint_t *n, const char *name,
 static ngx_uint_t
 make_headers(const try_t *try, ngx_keyval_t *headers)
 {
-    ngx_str_t    yes = ngx_string("true");
-    ngx_str_t    json = ngx_string("application/json");
-    ngx_uint_t   i, n = 0;
+    ngx_str_t         yes = ngx_string("true");
+    ngx_str_t         json = ngx_string("application/json");
+    ngx_uint_t        i, n = 0;
+    const ngx_str_t  *namespace;
 
     add(headers, &n, "X-Vault-Request", &yes);
 
@@ -54,9 +55,10 @@ make_headers(const try_t *try, ngx_keyval_t *headers)
         add(headers, &n, "X-Vault-Token", &try->token);
     }
 
-    if (try->agent->settings.namespace.len) {
-        add(headers, &n, "X-Vault-Namespace",
-            &try->agent->settings.namespace);
+    namespace = try->call->namespace ? try->call->namespace
+                                     : &try->agent->settings.namespace;
+    if (namespace->len) {
+        add(headers, &n, "X-Vault-Namespace", namespace);
     }
 
     if (try->call->body.data) {

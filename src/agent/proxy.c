@@ -5,6 +5,7 @@
 
 #include "../run/await.h"
 #include "again.h"
+#include "cache.h"
 #include "proxy_head.h"
 #include "../net/upstream_pass.h"
 
@@ -418,9 +419,13 @@ is_asked_for(ngx_http_request_t *r)
 ngx_int_t
 vault_agent_handle(ngx_http_request_t *r, vault_agent_proxy_t *proxy)
 {
+    ngx_int_t  rc;
+
     if (proxy->guard && !is_asked_for(r)) {
         return vault_agent_refuse(r, 412, "missing 'X-Vault-Request' header");
     }
 
-    return vault_agent_pass(r, proxy);
+    rc = proxy->cache ? vault_agent_cache_handle(r, proxy) : NGX_DECLINED;
+
+    return rc == NGX_DECLINED ? vault_agent_pass(r, proxy) : rc;
 }

@@ -54,6 +54,10 @@ ngx_table_elt_t *vault_agent_header(ngx_http_request_t *r, const char *name);
 ngx_int_t vault_agent_add_header(ngx_http_request_t *r, const char *name,
     const char *value);
 
+/* Answers: what the handler is to return.  The texts must last. */
+ngx_int_t vault_agent_send(ngx_http_request_t *r, ngx_uint_t status,
+    const ngx_str_t *type, const ngx_str_t *body);
+
 /* Answers {"errors":["text"]}: what the handler is to return. */
 ngx_int_t vault_agent_refuse(ngx_http_request_t *r, ngx_uint_t status,
     const char *text);

@@ -1,8 +1,48 @@
 /*
- * What the proxy says itself, in the shape of Vault's errors.
+ * What is said without a Vault, in the shape of its answers.
  */
 
 #include "proxy.h"
+
+
+ngx_int_t
+vault_agent_send(ngx_http_request_t *r, ngx_uint_t status,
+    const ngx_str_t *type, const ngx_str_t *body)
+{
+    ngx_int_t     rc;
+    ngx_buf_t    *b;
+    ngx_chain_t   out;
+
+    r->headers_out.status = status;
+    r->headers_out.content_length_n = body->len;
+    r->headers_out.content_type = *type;
+    r->headers_out.content_type_len = type->len;
+
+    b = ngx_calloc_buf(r->pool);
+
+    if (b == NULL
+        || vault_agent_add_header(r, "Cache-Control", "no-store") != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    b->start = b->pos = body->data;
+    b->end = b->last = body->data + body->len;
+    b->memory = body->len != 0;
+    b->last_buf = 1;
+    b->last_in_chain = 1;
+
+    out.buf = b;
+    out.next = NULL;
+
+    return ngx_http_output_filter(r, &out);
+}
 
 
 /* What JSON does not take as it is becomes a question mark. */
@@ -18,62 +58,31 @@ write_text(u_char *p, const char *text)
 }
 
 
-static ngx_buf_t *
-write_body(ngx_pool_t *pool, const char *text)
-{
-    ngx_buf_t  *b;
-
-    b = ngx_create_temp_buf(pool, ngx_strlen(text)
-                                  + sizeof("{\"errors\":[\"\"]}\n"));
-    if (b) {
-        b->last = ngx_cpymem(b->last, "{\"errors\":[\"", 12);
-        b->last = write_text(b->last, text);
-        b->last = ngx_cpymem(b->last, "\"]}\n", 4);
-        b->last_buf = 1;
-        b->last_in_chain = 1;
-    }
-
-    return b;
-}
-
-
 ngx_int_t
 vault_agent_refuse(ngx_http_request_t *r, ngx_uint_t status,
     const char *text)
 {
-    ngx_int_t     rc;
-    ngx_buf_t    *b;
-    ngx_chain_t   out;
+    u_char     *p;
+    ngx_int_t   rc;
+    ngx_str_t   body, type = ngx_string("application/json");
 
     rc = ngx_http_discard_request_body(r);
     if (rc != NGX_OK) {
         return rc;
     }
 
-    b = write_body(r->pool, text);
-    if (b == NULL) {
+    body.data = ngx_pnalloc(r->pool, ngx_strlen(text)
+                                     + sizeof("{\"errors\":[\"\"]}\n"));
+    if (body.data == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_str_set(&r->headers_out.content_type, "application/json");
-    r->headers_out.content_type_len = r->headers_out.content_type.len;
-    r->headers_out.status = status;
-    r->headers_out.content_length_n = b->last - b->pos;
+    p = ngx_cpymem(body.data, "{\"errors\":[\"", 12);
+    p = write_text(p, text);
+    p = ngx_cpymem(p, "\"]}\n", 4);
+    body.len = p - body.data;
 
-    if (vault_agent_add_header(r, "Cache-Control", "no-store") != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    rc = ngx_http_send_header(r);
-
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
-    }
-
-    out.buf = b;
-    out.next = NULL;
-
-    return ngx_http_output_filter(r, &out);
+    return vault_agent_send(r, status, &type, &body);
 }
 
 

@@ -15,6 +15,9 @@
 #include "module.h"
 
 
+char *vault_set_agent_cache(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *vault_set_agent_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
 void vault_unset_agent_proxy(vault_agent_proxy_t *proxy);
 void vault_merge_agent_proxy(vault_agent_proxy_t *prev,
     vault_agent_proxy_t *conf);

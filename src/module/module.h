@@ -15,7 +15,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "../agent/proxy.h"
+#include "../agent/cache.h"
 #include "../agent/secret.h"
 #include "../run/conf.h"
 #include "../mail/mail.h"
@@ -24,6 +24,7 @@
 typedef struct {
     ngx_array_t       vaults;         /* of vault_srv_conf_t *, in use */
     ngx_array_t       agents;         /* of vault_agent_t *, in use */
+    ngx_array_t       stores;         /* of vault_agent_store_t *, of them */
     ngx_array_t       secrets;        /* of vault_agent_secret_t */
     ngx_array_t       secret_confs;   /* of vault_agent_conf_t *, of each */
     vault_aws_t      *aws;            /* credentials, for all of them */

@@ -25,6 +25,8 @@ vault_create_main_conf(ngx_conf_t *cf)
                           sizeof(vault_srv_conf_t *)) != NGX_OK
         || ngx_array_init(&mcf->agents, cf->pool, 2,
                           sizeof(vault_agent_t *)) != NGX_OK
+        || ngx_array_init(&mcf->stores, cf->pool, 2,
+                          sizeof(vault_agent_store_t *)) != NGX_OK
         || ngx_array_init(&mcf->secrets, cf->pool, 2,
                           sizeof(vault_agent_secret_t)) != NGX_OK
         || ngx_array_init(&mcf->secret_confs, cf->pool, 2,

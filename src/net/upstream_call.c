@@ -126,7 +126,9 @@ drop(vault_upstream_op_t *op)
 {
     ngx_buf_t  *b = &op->standin.sub.upstream->buffer;
 
-    vault_wipe(b->start, b->last - b->start);
+    if (op->parse.top) {
+        vault_wipe(b->start, op->parse.top - b->start);
+    }
 
     if (op->head) {
         vault_wipe(op->head->start, op->head->end - op->head->start);
@@ -347,6 +349,8 @@ copy_error(ngx_pool_t *pool, vault_upstream_op_t *op,
     if (error == NULL) {
         error = op->error[0] ? (const char *) op->error : "cannot be started";
     }
+
+    answer->too_large = op->parse.too_large;
 
     return copy_text(pool, &answer->error, (u_char *) error,
                      ngx_strlen(error));

@@ -41,6 +41,8 @@ malformed(vault_upstream_parse_t *p)
 static ngx_int_t
 too_large(vault_upstream_parse_t *p)
 {
+    p->too_large = 1;
+
     return refuse(p, "the answer is too large");
 }
 
@@ -319,6 +321,8 @@ vault_upstream_parse(vault_upstream_op_t *op, ngx_http_request_t *r,
 {
     ngx_int_t                rc;
     vault_upstream_parse_t  *p = &op->parse;
+
+    p->top = ngx_max(p->top, b->last);
 
     do {
         switch (p->part) {

@@ -80,6 +80,8 @@ typedef struct {
     size_t                       size;     /* of the body, so far */
     off_t                        length;   /* announced; or -1 */
     const char                  *error;
+    u_char                      *top;      /* as far as the buffer was used */
+    unsigned                     too_large:1;
     unsigned                     bodiless:1;  /* the request was HEAD */
     unsigned                     chunked:1;
     unsigned                     close:1;  /* the peer will close */
