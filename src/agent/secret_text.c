@@ -161,7 +161,7 @@ render(work_t *w, const char **why)
     ngx_err_t   err;
     ngx_str_t   text, *path = &w->secret->template;
 
-    if (vault_aws_read_file(w->vr, path, &text, &err) != NGX_OK) {
+    if (vault_aws_read_whole(w->vr, path, &text, &err) != NGX_OK) {
         return vault_agent_trouble_with(w->vr, w->secret,
                                         "its template \"%V\" cannot be read "
                                         "(%s): see that it is there and that "
