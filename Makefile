@@ -83,8 +83,8 @@ deps-build:
 
 TESTS  := $(sort $(wildcard t/*.t))
 E2E    := $(sort $(wildcard t/e2e/*.t))
-NO_DB  := t/00-% t/01-% t/04-% t/09-% t/e2e/cloudfront.t t/e2e/conf.t t/e2e/run.t \
-          t/e2e/pg-% t/e2e/s3-%
+NO_DB  := t/00-% t/01-% t/04-% t/09-% t/7% t/e2e/agent-% t/e2e/cloudfront.t \
+          t/e2e/conf.t t/e2e/run.t t/e2e/pg-% t/e2e/s3-%
 SQLITE := $(filter-out t/24-%,$(TESTS))
 PG     := $(filter-out t/23-% $(NO_DB),$(TESTS))
 
@@ -123,6 +123,7 @@ lint: deps
 .PHONY: bench run demo routes mail-preview clean
 bench: deps release $(UNIT_BUILD)/presign
 	@t/bench/run
+	@t/bench/agent
 run:
 	@conf/run
 demo:
