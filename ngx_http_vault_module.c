@@ -222,6 +222,10 @@ vault_postconfiguration(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
+    if (mcf->agents.nelts) {
+        vault_agent_filter_install();
+    }
+
     return mcf->bucket ? vault_bucket_install(cf) : NGX_OK;
 }
 
