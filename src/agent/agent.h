@@ -63,6 +63,8 @@ typedef struct {
     ngx_uint_t            retries;    /* of what may be repeated */
     ngx_msec_t            grace;      /* a token is not used when it has less
                                          to live */
+    ngx_msec_t            watch;      /* between two looks at a value of the
+                                         configuration */
     ngx_uint_t            revoke;     /* the token, when nginx ends */
 
     vault_agent_auth_t    auth;

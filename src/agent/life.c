@@ -58,8 +58,9 @@ vault_agent_start(vault_agent_t *agent, ngx_cycle_t *cycle)
     timer->log = cycle->log;
     timer->cancelable = 1;
 
+    /* a timer, for what is posted now runs after the next event only */
     vault_agent_tend(agent);
-    ngx_add_timer(timer, TICK_MIN);
+    ngx_add_timer(timer, 1);
 
     return NGX_OK;
 }

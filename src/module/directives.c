@@ -2,6 +2,7 @@
  * Directives that need more than one of nginx's own setters.
  */
 
+#include "agent.h"
 #include "module.h"
 #include "../files/files.h"
 
@@ -135,6 +136,10 @@ vault_secret_value(ngx_conf_t *cf, const ngx_str_t *value, ngx_str_t *out)
         return secret_from_file(cf, &path, out);
     }
 
+    if (vault_is_reference(value)) {
+        return vault_fetch_value(cf, value, out);
+    }
+
     *out = *value;
 
     return NGX_CONF_OK;
@@ -172,7 +177,8 @@ vault_set_jwt_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     value = cf->args->elts;
 
     if (ngx_strncmp(value[1].data, "env:", 4) == 0
-        || ngx_strncmp(value[1].data, "file:", 5) == 0)
+        || ngx_strncmp(value[1].data, "file:", 5) == 0
+        || vault_is_reference(&value[1]))
     {
         return vault_secret_value(cf, &value[1], &scf->jwt_pem);
     }
