@@ -436,6 +436,6 @@ vault_exit_master(ngx_cycle_t *cycle)
     agent = mcf ? mcf->agents.elts : NULL;
 
     for (i = 0; mcf && i < mcf->agents.nelts; i++) {
-        vault_agent_wipe(agent[i]);
+        vault_agent_end(agent[i], cycle);
     }
 }

@@ -158,6 +158,10 @@ void vault_agent_stop(vault_agent_t *agent);
 /* In the last process: no trace of the token stays. */
 void vault_agent_wipe(vault_agent_t *agent);
 
+/* The same in the master, after having revoked the token if that is wished:
+   it blocks, for 2 s at most. */
+void vault_agent_end(vault_agent_t *agent, ngx_cycle_t *cycle);
+
 /* Gives the token back to Vault, if there is one.  Awaits. */
 void vault_agent_revoke(vault_request_t *vr, vault_agent_t *agent);
 
