@@ -208,6 +208,10 @@ vault_load_key(ngx_cycle_t *cycle, vault_srv_conf_t *scf)
     const char       *err;
     ngx_file_info_t   fi;
 
+    if (scf->jwt_shared) {
+        return NGX_OK;                /* each worker asks: rules/signing.h */
+    }
+
     if (scf->jwt_pem.len) {
         scf->vault.keyring = vault_keyring_from_pem(cycle->pool,
                                                     &scf->jwt_pem, &err);

@@ -4,7 +4,6 @@
  */
 
 #include "../run/route.h"
-#include "../crypto/jwt.h"
 #include "../model/account.h"
 #include "../model/id.h"
 #include "../rules/keys.h"
@@ -13,6 +12,7 @@
 #include "../rules/master.h"
 #include "../rules/profile.h"
 #include "../rules/proof.h"
+#include "../rules/signing.h"
 #include "../rules/signup.h"
 #include "../rules/token.h"
 
@@ -160,7 +160,7 @@ prelogin_nobody(vault_request_t *vr, const ngx_str_t *email)
 
     user = vault_calloc(vr, sizeof(vault_user_t));
 
-    if (vault_keyring_mac(vr->conf->keyring, email, mac) != NGX_OK) {
+    if (vault_keyring_mac(vault_signing_key(vr), email, mac) != NGX_OK) {
         vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR, "HMAC failed");
     }
 

@@ -149,6 +149,31 @@ vault_db_create(ngx_pool_t *pool, const ngx_str_t *url, const char **err)
 }
 
 
+ngx_int_t
+vault_db_on_ready(vault_db_t *db, ngx_pool_t *pool, vault_db_body_pt ready,
+    void *data)
+{
+    vault_db_hook_t  *hook;
+
+    if (db->on_ready == NULL) {
+        db->on_ready = ngx_array_create(pool, 1, sizeof(vault_db_hook_t));
+        if (db->on_ready == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    hook = ngx_array_push(db->on_ready);
+    if (hook == NULL) {
+        return NGX_ERROR;
+    }
+
+    hook->run = ready;
+    hook->data = data;
+
+    return NGX_OK;
+}
+
+
 void
 vault_db_set_pool(vault_db_t *db, ngx_uint_t connections)
 {

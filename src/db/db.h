@@ -149,6 +149,14 @@ ngx_int_t vault_db_check(vault_db_t *db, ngx_cycle_t *cycle);
  */
 void vault_db_prepare(vault_request_t *vr, void *data);
 
+/*
+ * Runs ready(vr, data) in each worker when the schema has been found right,
+ * before the statements of all others.  It may run statements; if it fails,
+ * so do those who wait, and the next one tries again.
+ */
+ngx_int_t vault_db_on_ready(vault_db_t *db, ngx_pool_t *pool,
+    vault_db_body_pt ready, void *data);
+
 /* In each worker: no connection is opened here. */
 ngx_int_t vault_db_start(vault_db_t *db, ngx_cycle_t *cycle);
 void vault_db_stop(vault_db_t *db);

@@ -243,12 +243,20 @@ migrate_ended(void *data)
 static void
 migrate_task(vault_request_t *vr, void *data)
 {
-    vault_db_t  *db = data;
+    ngx_uint_t        i;
+    vault_db_t       *db = data;
+    vault_db_hook_t  *hook;
 
     db->migrator = vr;
     (void) vault_defer(vr, migrate_ended, db);
 
     migrate_run(vr);
+
+    hook = db->on_ready ? db->on_ready->elts : NULL;
+
+    for (i = 0; hook && i < db->on_ready->nelts; i++) {
+        hook[i].run(vr, hook[i].data);
+    }
 
     db->state = VAULT_DB_READY;
     db->failed = 0;

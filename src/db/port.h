@@ -76,6 +76,11 @@ typedef enum {
     VAULT_DB_READY
 } vault_db_state_e;
 
+typedef struct {
+    vault_db_body_pt           run;
+    void                      *data;
+} vault_db_hook_t;
+
 struct vault_db_s {
     const vault_db_adapter_t  *adapter;
     void                      *conf;
@@ -90,6 +95,7 @@ struct vault_db_s {
     vault_db_state_e           state;
     vault_request_t           *migrator; /* the task that may pass */
     ngx_queue_t                gate;     /* who waits for migrations */
+    ngx_array_t               *on_ready; /* of vault_db_hook_t; or NULL */
     ngx_msec_t                 failed_at;
     ngx_uint_t                 failed;   /* the last migration did */
 

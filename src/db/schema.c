@@ -202,5 +202,11 @@ const char *const  vault_schema[] = {
     " created_at bigint NOT NULL,"
     " PRIMARY KEY (user_id, provider))",
 
+    /* 24: keys that all nodes share, where no file holds them */
+    "CREATE TABLE IF NOT EXISTS server_keys ("
+    " name text PRIMARY KEY,"
+    " value text NOT NULL,"
+    " created_at bigint NOT NULL)",
+
     NULL
 };

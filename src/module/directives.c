@@ -158,7 +158,8 @@ vault_set_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* A path to a key that is made if missing, or a key given as a secret. */
+/* A path to a key that is made if missing, a key given as a secret, or the
+   word for where all nodes have theirs. */
 char *
 vault_set_jwt_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
@@ -170,6 +171,12 @@ vault_set_jwt_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "database") == 0) {
+        scf->jwt_key = value[1];
+        scf->jwt_shared = 1;
+        return NGX_CONF_OK;
+    }
 
     if (ngx_strncmp(value[1].data, "env:", 4) == 0
         || ngx_strncmp(value[1].data, "file:", 5) == 0)
