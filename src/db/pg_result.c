@@ -18,6 +18,8 @@ static const state_t  states[] = {
     { "40001", VAULT_DB_RETRY },      /* serialization_failure */
     { "40P01", VAULT_DB_RETRY },      /* deadlock_detected */
     { "55P03", VAULT_DB_RETRY },      /* lock_not_available */
+    { "23505", VAULT_DB_RETRY },      /* unique_violation: somebody was
+                                         faster, which the replay sees */
     { "08P01", VAULT_DB_BAD },        /* wrong number of parameters */
     { "08",    VAULT_DB_GONE },       /* connection_exception */
     { "57P0",  VAULT_DB_GONE },       /* shutdown, starting up */

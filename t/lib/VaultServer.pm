@@ -24,13 +24,15 @@ use Exporter qw(import);
 use File::Path ();
 use JSON::PP ();
 use MIME::Base64 ();
+use POSIX ();
+use Time::HiRes qw(sleep);
 
 use VaultData qw(b64 enc form public_key uuid json_text);
 use VaultHttp;
 use VaultNginx;
 
 our @EXPORT_OK = qw(vault_server vault_conf database folder_of user login call
-                    status forget_users psql sql routes);
+                    status forget_users psql sql meanwhile routes);
 
 our $FLAVOUR = $ENV{VAULT_TEST_DB} || 'sqlite';
 our $ORIGIN = 'https://vault.example.com';
@@ -116,6 +118,37 @@ sub sql {
     my $rows = <$out>;
     close $out or die "sqlite3 failed: $text\n";
     return $rows // '';
+}
+
+
+# A transaction of somebody else that ends a second later, while others see
+# what was before: the pid of who holds it.
+
+sub meanwhile {
+    my (@statements) = @_;
+
+    my $holds = folder_of() . '/holds';
+    unlink $holds;
+
+    my $pid = fork // die "fork: $!\n";
+
+    if ($pid) {
+        sleep 0.02 while !-e $holds && kill 0, $pid;
+        return $pid;
+    }
+
+    my ($sqlite) = database() =~ /^sqlite:(.*)/;
+    my @command = $sqlite ? ('sqlite3', '-batch', $sqlite)
+                          : ('psql', '-Xq', '-d', database());
+    my $wait = 1.5 * $VaultNginx::SLOW;
+
+    open my $in, '|-', @command or die "@command: $!\n";
+    print {$in} $sqlite ? "BEGIN IMMEDIATE;\n" : "BEGIN;\n",
+                map({ "$_;\n" } @statements),
+                $sqlite ? '.shell' : '\!', " touch '$holds'; sleep $wait\n",
+                "COMMIT;\n";
+    close $in;
+    POSIX::_exit($? == 0 ? 0 : 1);
 }
 
 
