@@ -68,6 +68,9 @@ my $answer = nginx_test("$base$location");
 ok($answer->{ok}, 'two lines are a whole configuration')
     or diag $answer->{text};
 ok(!-e "$root/jwt.pem", 'a test of the configuration makes no key');
+ok(nginx_test("${base}vault_jwt_key database;\n$location")->{ok},
+   'the key may be in the database');
+refused('vault_jwt_key database; vault_jwt_key a;', qr/is duplicate/);
 
 refused('vault_signups maybe;', qr/"vault_signups".*"on" or "off"/);
 refused('vault_signups on; vault_signups off;', qr/is duplicate/);
