@@ -114,6 +114,14 @@ typedef struct {
     vault_db_conn_t *(*open_reader)(vault_request_t *vr, void *conf,
         ngx_msec_t timeout, vault_db_status_e *status, ngx_str_t *error);
 
+    /*
+     * 1: servers never change the schema, a deploy step does, on a
+     * connection of its own.
+     */
+    ngx_uint_t deployed;
+    vault_db_conn_t *(*open_admin)(vault_request_t *vr, void *conf,
+        ngx_msec_t timeout, vault_db_status_e *status, ngx_str_t *error);
+
     /* The folder of the database; and what can be said of it at once, in the
        master: NGX_ERROR after having logged it with its remedy. */
     ngx_str_t (*folder)(void *conf);

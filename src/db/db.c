@@ -225,6 +225,9 @@ vault_db_start(vault_db_t *db, ngx_cycle_t *cycle)
         vault_lane_init(&db->reader, NULL, 0);
     }
 
+    vault_lane_init(&db->admin, adapter->open_admin,
+                    adapter->open_admin ? 1 : 0);
+
     db->state = VAULT_DB_NEW;
     ngx_queue_init(&db->gate);
 

@@ -150,6 +150,14 @@ ngx_int_t vault_db_check(vault_db_t *db, ngx_cycle_t *cycle);
 void vault_db_prepare(vault_request_t *vr, void *data);
 
 /*
+ * The deploy step: applies what is missing, on a back end too whose servers
+ * never do that by themselves (Aurora DSQL).  Safe to run again and twice at
+ * once.  The number of steps applied; awaits, for minutes where an index is
+ * built; 503 if it fails.
+ */
+ngx_uint_t vault_db_migrate(vault_request_t *vr);
+
+/*
  * Runs ready(vr, data) in each worker when the schema has been found right,
  * before the statements of all others.  It may run statements; if it fails,
  * so do those who wait, and the next one tries again.

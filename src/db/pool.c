@@ -259,6 +259,14 @@ vault_slots_distrust(vault_db_t *db)
 {
     lane_distrust(&db->writer);
     lane_distrust(&db->reader);
+    lane_distrust(&db->admin);
+}
+
+
+void
+vault_slots_dismiss(vault_db_t *db)
+{
+    lane_distrust(&db->admin);
 }
 
 
@@ -380,6 +388,17 @@ lane_wait(vault_request_t *vr, vault_lane_t *lane, ngx_msec_t timeout,
 }
 
 
+static vault_lane_t *
+lane_choose(vault_request_t *vr, vault_db_t *db, ngx_uint_t write)
+{
+    if (db->migrating && vr == db->migrator && db->admin.max) {
+        return &db->admin;
+    }
+
+    return (write || db->reader.max == 0) ? &db->writer : &db->reader;
+}
+
+
 vault_slot_t *
 vault_slot_acquire(vault_request_t *vr, ngx_uint_t write)
 {
@@ -390,7 +409,7 @@ vault_slot_acquire(vault_request_t *vr, ngx_uint_t write)
     vault_lane_t    *lane;
     ngx_msec_int_t   left;
 
-    lane = (write || db->reader.max == 0) ? &db->writer : &db->reader;
+    lane = lane_choose(vr, db, write);
     end = ngx_current_msec + db->timeout;
 
     slot = idle_take(lane);
@@ -466,4 +485,5 @@ vault_slots_finish(vault_db_t *db)
 
     lane_finish(db, &db->reader);
     lane_finish(db, &db->writer);
+    lane_finish(db, &db->admin);
 }

@@ -1,6 +1,6 @@
 /*
  * port - what the files of the port share: db.c, pool.c, exec.c, tx.c,
- * bind.c, batch.c, strict.c, migrate.c.  Adapters do not include it.
+ * bind.c, batch.c, strict.c, migrate*.c.  Adapters do not include it.
  *
  * A request takes a slot (a connection and its place in the pool), runs a
  * list of statements on it and gives it back.  From taking to giving back the
@@ -91,10 +91,13 @@ struct vault_db_s {
 
     vault_lane_t               writer;   /* of everything, or of writes */
     vault_lane_t               reader;   /* max 0: the writer reads */
+    vault_lane_t               admin;    /* of migrations; max 0: the writer */
 
     vault_db_state_e           state;
     vault_request_t           *migrator; /* the task that may pass */
     ngx_queue_t                gate;     /* who waits for migrations */
+    ngx_uint_t                 migrating;   /* the task may change tables */
+    ngx_uint_t                 applied;  /* steps, by the last task */
     ngx_array_t               *on_ready; /* of vault_db_hook_t; or NULL */
     ngx_msec_t                 failed_at;
     ngx_uint_t                 failed;   /* the last migration did */
@@ -128,6 +131,9 @@ void vault_slot_drain(vault_slot_t *slot);
 /* A connection was found lost: what is idle is not trusted either. */
 void vault_slots_distrust(vault_db_t *db);
 void vault_slots_finish(vault_db_t *db);
+
+/* The migration is over: its own connection is not kept. */
+void vault_slots_dismiss(vault_db_t *db);
 
 /* exec.c */
 
@@ -174,6 +180,9 @@ void vault_strict_check(vault_request_t *vr, const vault_strict_t *strict,
 
 /* migrate.c: awaits until the schema is as this module needs it, or 503. */
 void vault_migrate_await(vault_request_t *vr);
+
+/* migrate_steps.c: looks, or applies; the number of steps applied.  Awaits. */
+ngx_uint_t vault_migrate_run(vault_request_t *vr);
 
 /* What was lost may come back as another database: look at it again. */
 void vault_migrate_doubt(vault_db_t *db);
