@@ -208,6 +208,21 @@ merge_login(vault_srv_conf_t *prev, vault_srv_conf_t *conf)
 }
 
 
+/* Who stands before this server, and what it is to be called. */
+static void
+merge_front(vault_conf_t *prev, vault_conf_t *conf)
+{
+    ngx_conf_merge_value(conf->lambda, prev->lambda,
+                         getenv("AWS_LAMBDA_FUNCTION_NAME") != NULL);
+    ngx_conf_merge_str_value(conf->origin, prev->origin, "");
+
+    if (conf->secrets[0].data == NULL) {
+        conf->secrets[0] = prev->secrets[0];
+        conf->secrets[1] = prev->secrets[1];
+    }
+}
+
+
 char *
 vault_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
 {
@@ -223,13 +238,6 @@ vault_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_value(conf->strict, prev->strict, 0);
     ngx_conf_merge_size_value(conf->sync_cache, prev->sync_cache,
                               32 * 1024 * 1024);
-    ngx_conf_merge_value(conf->vault.lambda, prev->vault.lambda,
-                         getenv("AWS_LAMBDA_FUNCTION_NAME") != NULL);
-    ngx_conf_merge_str_value(conf->vault.secrets[0], prev->vault.secrets[0],
-                             "");
-    ngx_conf_merge_str_value(conf->vault.secrets[1], prev->vault.secrets[1],
-                             "");
-    ngx_conf_merge_str_value(conf->vault.origin, prev->vault.origin, "");
     ngx_conf_merge_str_value(conf->vault.web_vault, prev->vault.web_vault,
                              "");
     ngx_conf_merge_value(conf->vault.signups, prev->vault.signups, 1);
@@ -264,6 +272,7 @@ vault_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->jwt_shared = prev->jwt_shared;
     }
 
+    merge_front(&prev->vault, &conf->vault);
     merge_login(prev, conf);
     vault_merge_mail(prev, conf);
 
