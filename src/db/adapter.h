@@ -46,6 +46,15 @@ typedef struct {
 } vault_db_statement_t;
 
 /*
+ * Where CREATE INDEX only starts a job: it answers with a column "job_id".
+ * find: the state of the job $1, index: that of the index $1 ("valid").
+ */
+typedef struct {
+    const char  *find;
+    const char  *index;
+} vault_db_job_t;
+
+/*
  * Flags of execute(): what surrounds the list, in the same round trip.  A
  * statement that fails stops the list; those after it have status RETRY and
  * no result.  BEGIN means "for writing": IMMEDIATE on SQLite.
@@ -62,11 +71,6 @@ typedef struct {
     /* Parses the URL; *err says what is wrong.  NULL on error. */
     void *(*configure)(ngx_pool_t *pool, const ngx_str_t *url,
         const char **err);
-
-    /* {{tokens}} of `sql` replaced; written to `out`, NUL-terminated, and its
-       length returned; at most `size` bytes, 0 if it does not fit or a token
-       is unknown.  Called once a statement and connection. */
-    size_t (*dialect)(const char *sql, u_char *out, size_t size);
 
     /*
      * Opens a connection: awaits up to timeout.  NULL with *status and, in the
@@ -118,9 +122,16 @@ typedef struct {
      * 1: servers never change the schema, a deploy step does, on a
      * connection of its own.
      */
-    ngx_uint_t deployed;
+    ngx_uint_t  deployed;
+
     vault_db_conn_t *(*open_admin)(vault_request_t *vr, void *conf,
         ngx_msec_t timeout, vault_db_status_e *status, ngx_str_t *error);
+
+    /* After migrations: the n-th statement that lets servers in, or data NULL;
+       one that is done already may fail with "already". */
+    ngx_str_t (*grant)(void *conf, ngx_pool_t *pool, ngx_uint_t n);
+
+    const vault_db_job_t *job;        /* indexes take their time */
 
     /* The folder of the database; and what can be said of it at once, in the
        master: NGX_ERROR after having logged it with its remedy. */
@@ -141,6 +152,7 @@ extern u_char  vault_db_integer[];
 
 extern const vault_db_adapter_t  vault_db_sqlite;
 extern const vault_db_adapter_t  vault_db_pg;
+extern const vault_db_adapter_t  vault_db_dsql;
 
 
 #endif

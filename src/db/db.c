@@ -15,6 +15,7 @@ static const db_scheme_t  db_schemes[] = {
     { "sqlite:",       &vault_db_sqlite },
     { "postgresql://", &vault_db_pg },
     { "postgres://",   &vault_db_pg },
+    { "dsql://",       &vault_db_dsql },
     { NULL, NULL }
 };
 
@@ -125,7 +126,7 @@ vault_db_create(ngx_pool_t *pool, const ngx_str_t *url, const char **err)
     adapter = adapter_of(url);
 
     if (adapter == NULL) {
-        *err = "must be sqlite:/path/of/file or postgresql://…";
+        *err = "must be sqlite:/path/of/file, postgresql://… or dsql://…";
         return NULL;
     }
 

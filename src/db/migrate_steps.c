@@ -39,8 +39,8 @@ static const char  ledger_insert[] =
     " ON CONFLICT (step) DO NOTHING";
 
 
-static vault_db_status_e
-migrate_exec(vault_request_t *vr, vault_db_statement_t *statement,
+vault_db_status_e
+vault_migrate_exec(vault_request_t *vr, vault_db_statement_t *statement,
     const char *sql, const vault_db_arg_t *args, ngx_uint_t n)
 {
     ngx_memzero(statement, sizeof(vault_db_statement_t));
@@ -85,7 +85,10 @@ migrate_pause(vault_request_t *vr, vault_db_status_e status,
 }
 
 
-/* ALTER TABLE … ADD COLUMN has no IF NOT EXISTS on SQLite. */
+/*
+ * ALTER TABLE … ADD COLUMN has no IF NOT EXISTS on SQLite; a role may exist,
+ * or have been granted, already.
+ */
 static ngx_uint_t
 step_is_done(const vault_db_statement_t *statement)
 {
@@ -95,7 +98,7 @@ step_is_done(const vault_db_statement_t *statement)
            && (ngx_strlcasestrn(error->data, error->data + error->len,
                                 (u_char *) "duplicate column name", 21 - 1)
                || ngx_strlcasestrn(error->data, error->data + error->len,
-                                   (u_char *) "already exists", 14 - 1));
+                                   (u_char *) "already ", 8 - 1));
 }
 
 
@@ -120,7 +123,7 @@ ledger_read(vault_request_t *vr, ngx_uint_t apply)
     vault_db_statement_t  statement;
 
     for ( ;; ) {
-        status = migrate_exec(vr, &statement, ledger_find, NULL, 0);
+        status = vault_migrate_exec(vr, &statement, ledger_find, NULL, 0);
 
         if (status == VAULT_DB_OK) {
             vault_bind_find(vr, &ledger_row, &row, &found, &statement);
@@ -137,7 +140,7 @@ ledger_read(vault_request_t *vr, ngx_uint_t apply)
             migrate_fail(vr, status, &statement);
         }
 
-        status = migrate_exec(vr, &statement, ledger_create, NULL, 0);
+        status = vault_migrate_exec(vr, &statement, ledger_create, NULL, 0);
 
         if (status != VAULT_DB_OK) {
             migrate_pause(vr, status, &statement, &tries);
@@ -152,21 +155,27 @@ ledger_read(vault_request_t *vr, ngx_uint_t apply)
 static vault_db_status_e
 step_apply(vault_request_t *vr, int64_t step, vault_db_statement_t *statement)
 {
+    const char        *sql = vault_schema[step - 1];
     vault_db_arg_t     args[2];
     vault_db_status_e  status;
 
-    status = migrate_exec(vr, statement, vault_schema[step - 1], NULL, 0);
+    status = vault_migrate_exec(vr, statement, sql, NULL, 0);
 
-    if (status != VAULT_DB_OK
-        && !(status == VAULT_DB_BAD && step_is_done(statement)))
-    {
+    if (status == VAULT_DB_OK) {
+        status = vault_migrate_index(vr, sql, statement);
+
+    } else if (status == VAULT_DB_BAD && step_is_done(statement)) {
+        status = VAULT_DB_OK;
+    }
+
+    if (status != VAULT_DB_OK) {
         return status;
     }
 
     args[0] = I(step);
     args[1] = I(vault_now());
 
-    return migrate_exec(vr, statement, ledger_insert, args, 2);
+    return vault_migrate_exec(vr, statement, ledger_insert, args, 2);
 }
 
 
@@ -214,6 +223,39 @@ steps_apply(vault_request_t *vr, int64_t from, int64_t known)
 }
 
 
+/* Who serves may come in: all of it each time, as a role may have gone. */
+static void
+steps_grant(vault_request_t *vr)
+{
+    ngx_str_t              sql;
+    ngx_uint_t             n, tries = 0;
+    vault_db_t            *db = vr->conf->db;
+    vault_db_status_e      status;
+    vault_db_statement_t   statement;
+
+    for (n = 0; db->adapter->grant; n++) {
+
+        sql = db->adapter->grant(db->conf, vr->pool, n);
+        if (sql.data == NULL) {
+            return;
+        }
+
+        status = vault_migrate_exec(vr, &statement, (char *) sql.data, NULL,
+                                    0);
+
+        if (status == VAULT_DB_OK
+            || (status == VAULT_DB_BAD && step_is_done(&statement)))
+        {
+            tries = 0;
+            continue;
+        }
+
+        migrate_pause(vr, status, &statement, &tries);
+        n--;                          /* once more */
+    }
+}
+
+
 ngx_uint_t
 vault_migrate_run(vault_request_t *vr)
 {
@@ -227,6 +269,10 @@ vault_migrate_run(vault_request_t *vr)
 
     if (at != known) {
         steps_refuse(vr, at, known);
+    }
+
+    if (db->migrating) {
+        steps_grant(vr);
     }
 
     if (from < at) {

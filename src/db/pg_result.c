@@ -17,6 +17,7 @@ typedef struct {
 static const state_t  states[] = {
     { "40001", VAULT_DB_RETRY },      /* serialization_failure */
     { "40P01", VAULT_DB_RETRY },      /* deadlock_detected */
+    { "OC00",  VAULT_DB_RETRY },      /* the same as DSQL's own codes */
     { "55P03", VAULT_DB_RETRY },      /* lock_not_available */
     { "23505", VAULT_DB_RETRY },      /* unique_violation: somebody was
                                          faster, which the replay sees */

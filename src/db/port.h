@@ -184,6 +184,15 @@ void vault_migrate_await(vault_request_t *vr);
 /* migrate_steps.c: looks, or applies; the number of steps applied.  Awaits. */
 ngx_uint_t vault_migrate_run(vault_request_t *vr);
 
+/* One statement of a migration; how it ended.  Awaits. */
+vault_db_status_e vault_migrate_exec(vault_request_t *vr,
+    vault_db_statement_t *statement, const char *sql,
+    const vault_db_arg_t *args, ngx_uint_t n);
+
+/* migrate_index.c: what `statement`, of this text, has begun is done. */
+vault_db_status_e vault_migrate_index(vault_request_t *vr, const char *sql,
+    vault_db_statement_t *statement);
+
 /* What was lost may come back as another database: look at it again. */
 void vault_migrate_doubt(vault_db_t *db);
 
