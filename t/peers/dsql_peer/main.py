@@ -69,8 +69,12 @@ from dsql_peer.state import State                       # noqa: E402
 
 HOST = "abcdefghijklmnopqrstuvwxyz.dsql.us-east-1.on.aws"
 ARN = "arn:aws:iam::111122223333:role/vault"
-KEYS = {"AKIDEXAMPLE": {
-    "secret": "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "arn": ARN}}
+KEYS = {
+    "AKIDEXAMPLE": {
+        "secret": "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "arn": ARN},
+    "AKIAIOSFODNN7EXAMPLE": {           # that of tests with a bucket
+        "secret": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "arn": ARN},
+}
 
 
 def openssl(*arguments):
