@@ -230,6 +230,34 @@ save('bad.pem', "no key\n");
 
 ok(nginx_test("vault_database file:$url;\n$location")->{ok},
    'the database from a file');
+for my $case (
+    [ 'vault_origin_secret short;',              qr/16 bytes/ ],
+    [ 'vault_origin_secret env:VAULT_NO_SUCH;',  qr/is not set/ ],
+    [ 'vault_origin_secret env:VAULT_NO_SUCH:-;', qr/16 bytes/ ],
+    [ 'vault_origin_secret a b c;',           qr/number of arguments/ ],
+    [ 'vault_lambda maybe;',                     qr/invalid value/ ],
+    [ 'vault_trash_days env:VAULT_NO_SUCH;',     qr/is not set/ ],
+    [ 'vault_trash_days env:VAULT_NO_SUCH:-x;',  qr/number of days/ ],
+    [ 'vault_trash_days env:VAULT_NO_SUCH:x;',   qr/env:NAME:-DEFAULT/ ],
+    [ 'vault_trash_days env::-30;',              qr/env:NAME:-DEFAULT/ ],
+) {
+    refused(@$case);
+}
+
+for my $takes ('vault_origin_secret 0123456789abcdef env:VAULT_NO_SUCH:-;',
+               'vault_trash_days env:VAULT_NO_SUCH:-30;',
+               'vault_trash_days env:VAULT_NO_SUCH:-;',
+               'vault_trash_days env:VAULT_T_DAYS;',
+               'vault_lambda env:VAULT_NO_SUCH:-on;')
+{
+    ok(nginx_test("vault_database sqlite:$root/v.db;\n$takes\n$location",
+                  VAULT_T_DAYS => 7)->{ok}, "taken: $takes");
+}
+
+ok(!nginx_test("vault_database sqlite:$root/v.db;\n"
+               . "vault_trash_days env:VAULT_T_DAYS;\n$location",
+               VAULT_T_DAYS => 'seven')->{ok}, 'a wrong value is refused');
+
 ok(nginx_test("vault_database env:VAULT_T_URL;\n$location",
               VAULT_T_URL => "sqlite:$root/v.db")->{ok},
    'the database from the environment');
