@@ -33,7 +33,7 @@ migrate_ended(void *data)
 
     if (db->state != VAULT_DB_READY) {
         db->state = VAULT_DB_NEW;
-        db->failed = 1;
+        db->failed = !db->passed;
         db->failed_at = ngx_current_msec;
     }
 
@@ -44,7 +44,7 @@ migrate_ended(void *data)
 
         waiter = ngx_queue_data(q, gate_waiter_t, queue);
         waiter->woken = 1;
-        waiter->ready = db->state == VAULT_DB_READY;
+        waiter->ready = db->passed;
 
         vault_wake(waiter->vr);
     }
@@ -52,25 +52,41 @@ migrate_ended(void *data)
 
 
 static void
-migrate_task(vault_request_t *vr, void *data)
+migrate_hooks(vault_request_t *vr, vault_db_t *db)
 {
     ngx_uint_t        i;
-    vault_db_t       *db = data;
     vault_db_hook_t  *hook;
-
-    db->migrator = vr;
-    (void) vault_defer(vr, migrate_ended, db);
-
-    db->applied = vault_migrate_run(vr);
-    db->migrating = 0;                /* the rest is not the deploy step's */
 
     hook = db->on_ready ? db->on_ready->elts : NULL;
 
     for (i = 0; hook && i < db->on_ready->nelts; i++) {
         hook[i].run(vr, hook[i].data);
     }
+}
 
-    db->state = VAULT_DB_READY;
+
+/*
+ * Who migrates as a role of its own may not be let in as that of the servers:
+ * a deploy step leaves the rest to the next task, if there ever is one.
+ */
+static void
+migrate_task(vault_request_t *vr, void *data)
+{
+    vault_db_t  *db = data;
+    ngx_uint_t   deploys = db->migrating && db->adapter->deployed;
+
+    db->migrator = vr;
+    (void) vault_defer(vr, migrate_ended, db);
+
+    db->applied = vault_migrate_run(vr);
+    db->migrating = 0;
+
+    if (!deploys) {
+        migrate_hooks(vr, db);
+        db->state = VAULT_DB_READY;
+    }
+
+    db->passed = 1;
     db->failed = 0;
 }
 
@@ -107,10 +123,11 @@ migrate_start(vault_request_t *vr, vault_db_t *db, ngx_uint_t apply)
 
     db->state = VAULT_DB_MIGRATING;
     db->migrating = apply;
+    db->passed = 0;
 }
 
 
-/* 1 if the task that runs now has found, or made, the schema right. */
+/* 1 if the task that runs now has done what it was to do. */
 static ngx_uint_t
 gate_wait(vault_request_t *vr, vault_db_t *db, ngx_msec_t timeout)
 {
@@ -130,21 +147,22 @@ vault_migrate_await(vault_request_t *vr)
 {
     vault_db_t  *db = vr->conf->db;
 
-    if (db->state == VAULT_DB_READY || vr == db->migrator) {
-        return;
-    }
+    while (db->state != VAULT_DB_READY && vr != db->migrator) {
 
-    if (db->state == VAULT_DB_NEW) {
+        if (db->state == VAULT_DB_NEW) {
 
-        if (db->failed && ngx_current_msec - db->failed_at < MIGRATE_AGAIN) {
-            vault_db_fail(vr, VAULT_DB_GONE);
+            if (db->failed
+                && ngx_current_msec - db->failed_at < MIGRATE_AGAIN)
+            {
+                vault_db_fail(vr, VAULT_DB_GONE);
+            }
+
+            migrate_start(vr, db, !db->adapter->deployed);
         }
 
-        migrate_start(vr, db, !db->adapter->deployed);
-    }
-
-    if (!gate_wait(vr, db, db->timeout)) {
-        vault_db_fail(vr, VAULT_DB_GONE);
+        if (!gate_wait(vr, db, db->timeout)) {
+            vault_db_fail(vr, VAULT_DB_GONE);
+        }
     }
 }
 

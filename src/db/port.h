@@ -21,6 +21,8 @@
 #define VAULT_DB_LIFE        (50 * 60)  /* seconds a connection may live */
 #define VAULT_DB_CONNECTIONS 10
 
+#define VAULT_DB_MARK_TIME   "%014L"  /* begins the id of a mark */
+
 #define VAULT_DB_STRICT_ROWS   3000
 #define VAULT_DB_STRICT_BYTES  (10 * 1024 * 1024)
 
@@ -67,6 +69,8 @@ struct vault_tx_s {
     vault_slot_t    *slot;
     ngx_uint_t       begun;
     vault_strict_t   strict;
+    ngx_str_t        mark;            /* of a COMMIT, where there are marks */
+    ngx_uint_t       unsure;          /* it was sent and not answered */
     jmp_buf          replay;          /* of the body, with the status */
 };
 
@@ -101,6 +105,7 @@ struct vault_db_s {
     ngx_array_t               *on_ready; /* of vault_db_hook_t; or NULL */
     ngx_msec_t                 failed_at;
     ngx_uint_t                 failed;   /* the last migration did */
+    ngx_uint_t                 passed;   /* the last did its work */
 
     vault_db_status_e          down;     /* the last outage's kind */
     time_t                     down_since;   /* 0: it answers */
@@ -158,6 +163,11 @@ void vault_exec_pause(vault_request_t *vr, ngx_uint_t attempt);
 /* tx.c */
 void vault_tx_exec(vault_request_t *vr, vault_db_statement_t *list,
     ngx_uint_t n);
+
+/* mark.c: what a COMMIT that was not answered has come to; or 503.  Awaits. */
+void vault_mark_make(vault_request_t *vr, ngx_str_t *id,
+    vault_db_statement_t *statement);
+vault_db_status_e vault_mark_ask(vault_request_t *vr, const ngx_str_t *id);
 
 /* report.c: the log, once for each outage, and the end of the request. */
 void vault_db_report(vault_request_t *vr, vault_db_status_e status,
