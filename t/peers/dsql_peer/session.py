@@ -10,12 +10,12 @@ what came before: only then can it be decided.
 import asyncio
 import re
 
-from . import rules, wire
+from . import conflict, rules, wire
 from .backend import new_job_id
 from .dialect import (BEGIN, COMMIT, DDL, OTHER, ROLLBACK, WRITE, Verdict,
                       judge)
 
-SWALLOW, HOLD_READY, ONLY_READY, CUT = 1, 2, 4, 8
+SWALLOW, HOLD_READY, ONLY_READY, CUT = 1, 2, 4, 8   # flags of an Item
 
 NOTHING = Verdict(OTHER, "")
 COMMITTED = Verdict(COMMIT, "COMMIT")
@@ -47,11 +47,24 @@ REFUSALS = Refusals()
 class Item:
     """A message that PostgreSQL has yet to answer."""
 
-    __slots__ = ("kind", "verdict", "tx", "flags", "exists")
+    __slots__ = ("kind", "verdict", "tx", "flags", "exists", "raw", "portal")
 
-    def __init__(self, kind, verdict=NOTHING, tx=None, flags=0):
+    def __init__(self, kind, verdict=NOTHING, tx=None, flags=0, raw=None):
         self.kind, self.verdict, self.tx = kind, verdict, tx
         self.flags, self.exists = flags, False
+        self.raw = raw          # of the extended protocol, to be sent again
+        self.portal = None      # that is executed
+
+
+class Portal:
+    __slots__ = ("verdict", "types", "raw", "size")
+
+    def __init__(self, verdict=NOTHING, types=b"\0\0", raw=b"", size=0):
+        self.verdict, self.types = verdict, types
+        self.raw, self.size = raw, size
+
+
+UNBOUND = Portal()
 
 
 class BackendSide(asyncio.Protocol):
@@ -81,7 +94,7 @@ class Session:
         self.delayed = []               # answers of what may not be committed
         self.paused = False             # backend's answers wait for a job
         self.jobs = []                  # of the transaction
-        self.statements, self.portals, self.sizes = {}, {}, {}
+        self.statements, self.portals = {}, {}
         self.tx = None                  # as far as the client has told
         self.catalog = self.state.catalog
         self.timers = []
@@ -181,45 +194,51 @@ class Session:
         then()
         return self.held is None
 
-    def expect(self, kind, verdict=NOTHING, flags=0):
-        self.items.append(Item(kind, verdict, self.tx, flags))
+    def expect(self, kind, verdict=NOTHING, flags=0, raw=None):
+        item = Item(kind, verdict, self.tx, flags, raw)
+        self.items.append(item)
+        return item
 
     def refuse(self, refusal, out):
         """In place of a message of the extended protocol."""
-        out.append(wire.parse(b"", REFUSALS.sql(refusal)))
-        self.expect("P")
+        raw = wire.parse(b"", REFUSALS.sql(refusal))
+        out.append(raw)
+        self.expect("P", raw=raw)
 
     def on_parse(self, raw, out):
         name, at = wire.cut(raw, 5)
         sql, at = wire.cut(raw, at)
         verdicts = judge(sql.decode("utf-8", "replace"))
         verdict = verdicts[0] if len(verdicts) == 1 else NOTHING
-        self.statements[name] = verdict
+        self.statements[name] = (verdict, raw[at:])
         if verdict.refused:
-            out.append(wire.parse(name, REFUSALS.sql(verdict.refused)))
-        elif len(verdicts) == 1:
-            out.append(wire.parse(name, verdict.sql, raw[at:]))
-        else:
-            out.append(raw)             # none, or an error of PostgreSQL's
-        self.expect("P", verdict)
+            raw = wire.parse(name, REFUSALS.sql(verdict.refused))
+        elif len(verdicts) == 1:        # else none, or PostgreSQL's error
+            raw = wire.parse(name, verdict.sql, raw[at:])
+        out.append(raw)
+        self.expect("P", verdict, raw=raw)
 
     def on_bind(self, raw, out):
         portal, at = wire.cut(raw, 5)
         name, at = wire.cut(raw, at)
-        self.portals[portal] = self.statements.get(name, NOTHING)
-        self.sizes[portal] = len(raw) - at
+        verdict, types = self.statements.get(name, (NOTHING, b"\0\0"))
+        self.portals[portal] = Portal(verdict, types, raw, len(raw) - at)
         out.append(raw)
-        self.expect("B")
+        self.expect("B", raw=raw)
 
     def on_describe(self, raw, out):
         name, _ = wire.cut(raw, 6)
-        known = self.statements if raw[5:6] == b"S" else self.portals
+        verdict = NOTHING
+        if raw[5:6] == b"P":
+            verdict = self.portals.get(name, UNBOUND).verdict
+        elif name in self.statements:
+            verdict = self.statements[name][0]
         out.append(raw)
-        self.expect("D", known.get(name, NOTHING))
+        self.expect("D", verdict, raw=raw)
 
     def on_close(self, raw, out):
         out.append(raw)
-        self.expect("C")
+        self.expect("C", raw=raw)
 
     def on_flush(self, raw, out):
         out.append(raw)
@@ -230,18 +249,22 @@ class Session:
 
     def on_execute(self, raw, out):
         portal, _ = wire.cut(raw, 5)
-        verdict = self.portals.get(portal, NOTHING)
+        portal = self.portals.get(portal, UNBOUND)
+        verdict = portal.verdict
 
         if verdict.kind == COMMIT:
             self.held = lambda: self.commit(raw)
             return
 
-        refusal = self.admit(verdict, self.sizes.get(portal, 0))
+        refusal = self.admit(verdict, portal.size)
         if refusal:
             self.refuse(refusal, out)
             return
+        if self.tx and self.tx.doomed and conflict.is_plain_write(verdict):
+            conflict.pretend(self, verdict, out)
+            return
         out.append(raw)
-        self.expect("E", verdict)
+        self.expect("E", verdict, raw=raw).portal = portal
 
     def admit(self, verdict, size):
         """Keeps the books; None, or why the statement is refused."""
@@ -528,11 +551,16 @@ class Session:
     def on_error(self, box, at, length):
         item = self.items[0] if self.items else None
         body = bytes(box[at + 5:at + length])
+        if item is not None and not item.flags & SWALLOW and not self.mute:
+            collided = conflict.of(item, body)
+            if collided and conflict.play_on(self, item):
+                return b""
         if item is not None and item.kind != "Q":
             self.skip_to_sync()
         if item is not None and item.tx:
             item.tx.failed = True
-        if item is not None and item.flags & SWALLOW or self.mute:
+        if self.mute or item is not None and item.flags & SWALLOW \
+                and not (item.kind in "PB" and item.tx and item.tx.doomed):
             return b""
         return self.translated(item, body)
 
@@ -549,11 +577,10 @@ class Session:
             return self.error(refusal, sql)
         fields = wire.error_fields(body)
         code = fields.get("C")
-        if code in ("40001", "40P01"):
+        if conflict.of(item, body) or item and item.tx and item.tx.doomed:
             return self.error(rules.CONFLICT, sql)
-        if code == "55P03":
-            locks = item and (item.verdict.kind == WRITE or item.verdict.locks)
-            return self.error(rules.CONFLICT if locks else rules.STALE, sql)
+        if code == "55P03":             # a table that DDL has locked
+            return self.error(rules.STALE, sql)
         if code == "23514" and fields.get("n", "").startswith("dsql_size_"):
             return self.error(rules.ROW if fields["n"] == "dsql_size_row"
                               else rules.COLUMN, sql)
