@@ -23,6 +23,7 @@ import os
 import queue
 import shlex
 import signal
+import socket
 import socketserver
 import subprocess
 import threading
@@ -123,8 +124,13 @@ class Api(http.server.BaseHTTPRequestHandler):
         self.wfile.write(text.encode() + b"\r\n" + body)
         self.wfile.flush()
 
+    def hurry(self):
+        """The adapter's sockets wait for acknowledgements (Nagle)."""
+        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
     def pieces(self):
         """The body, however it comes."""
+        self.hurry()
         if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
             left = int(self.headers.get("Content-Length", 0))
             while left:
@@ -143,6 +149,7 @@ class Api(http.server.BaseHTTPRequestHandler):
                 if not piece:
                     raise ConnectionResetError("a chunk ends early")
                 left -= len(piece)
+                self.hurry()
                 yield piece
             self.rfile.readline()
         self.trailers = {}
