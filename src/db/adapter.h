@@ -55,6 +55,13 @@ typedef struct {
 } vault_db_job_t;
 
 /*
+ * The most of a back end that takes 3,000 rows and 10 MiB: models count rows
+ * and bytes of their own, and cannot know of each.
+ */
+#define VAULT_DB_FEW_ROWS   2500
+#define VAULT_DB_FEW_BYTES  (4 * 1024 * 1024)
+
+/*
  * Flags of execute(): what surrounds the list, in the same round trip.  A
  * statement that fails stops the list; those after it have status RETRY and
  * no result.  BEGIN means "for writing": IMMEDIATE on SQLite.
@@ -132,6 +139,14 @@ typedef struct {
     ngx_str_t (*grant)(void *conf, ngx_pool_t *pool, ngx_uint_t n);
 
     const vault_db_job_t *job;        /* indexes take their time */
+
+    ngx_uint_t  marks;                /* 1: each COMMIT leaves a mark: mark.c */
+    time_t  suspect;                  /* seconds without use after which a
+                                         connection must prove that it lives */
+
+    /* What one transaction may change and send; 0: whatever it likes. */
+    int64_t  most_rows;
+    size_t  most_bytes;
 
     /* The folder of the database; and what can be said of it at once, in the
        master: NGX_ERROR after having logged it with its remedy. */

@@ -306,5 +306,9 @@ const vault_db_adapter_t  vault_db_dsql = {
     .deployed = 1,
     .open_admin = dsql_open_admin,
     .grant = dsql_grant,
-    .job = &dsql_job
+    .job = &dsql_job,
+    .marks = 1,
+    .suspect = 30,
+    .most_rows = VAULT_DB_FEW_ROWS,
+    .most_bytes = VAULT_DB_FEW_BYTES
 };

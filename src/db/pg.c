@@ -181,5 +181,6 @@ const vault_db_adapter_t  vault_db_pg = {
     .execute = vault_pg_execute,
     .drain = vault_pg_drain,
     .close = vault_pg_close,
-    .usable = vault_pg_usable
+    .usable = vault_pg_usable,
+    .suspect = 30
 };

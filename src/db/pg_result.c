@@ -213,11 +213,12 @@ vault_pg_refuse(vault_db_statement_t *list, ngx_uint_t n,
  * has forgotten: another connection prepares it anew.
  */
 static ngx_uint_t
-is_stale(vault_pg_step_t *steps, ngx_uint_t i)
+is_stale(vault_db_conn_t *conn, ngx_uint_t i)
 {
-    const char  *state;
+    const char       *state;
+    vault_pg_step_t  *steps = conn->steps;
 
-    if (steps[i].kind != VAULT_PG_STATEMENT
+    if (!conn->kind->prepares || steps[i].kind != VAULT_PG_STATEMENT
         || (i > 0 && steps[i - 1].kind == VAULT_PG_PREPARE))
     {
         return 0;
@@ -292,7 +293,7 @@ vault_pg_collect(vault_db_conn_t *conn, vault_request_t *vr,
 
         if (status != VAULT_DB_OK) {
 
-            if (is_stale(conn->steps, i)) {
+            if (is_stale(conn, i)) {
                 conn->worn = 1;
                 status = VAULT_DB_RETRY;
             }

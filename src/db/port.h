@@ -17,7 +17,7 @@
 #include "../run/await.h"
 
 
-#define VAULT_DB_REPLAYS     5        /* of what collided, then 503 */
+#define VAULT_DB_REPLAYS     8        /* of what collided, then 503 */
 #define VAULT_DB_LIFE        (50 * 60)  /* seconds a connection may live */
 #define VAULT_DB_CONNECTIONS 10
 

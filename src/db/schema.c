@@ -208,5 +208,23 @@ const char *const  vault_schema[] = {
     " value text NOT NULL,"
     " created_at bigint NOT NULL)",
 
+    /* 25: of COMMITs, where one may stay unanswered: db/mark.c */
+    "CREATE TABLE IF NOT EXISTS marks ("
+    " id text PRIMARY KEY,"
+    " fenced bigint NOT NULL)",
+
+    /* 26: the stage that holds a part of this vault, or null: model/stage.h */
+    "ALTER TABLE users ADD COLUMN stage text",
+
+    /* 27 */
+    "CREATE TABLE IF NOT EXISTS stages ("
+    " stage text NOT NULL,"
+    " seq bigint NOT NULL,"
+    " user_id text NOT NULL,"
+    " kind bigint NOT NULL,"
+    " data text NOT NULL,"
+    " created_at bigint NOT NULL,"
+    " PRIMARY KEY (stage, seq))",
+
     NULL
 };
