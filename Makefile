@@ -84,6 +84,7 @@ deps-build:
 TESTS  := $(sort $(wildcard t/*.t))
 E2E    := $(sort $(wildcard t/e2e/*.t))
 NO_DB  := t/00-% t/01-% t/04-% t/e2e/cloudfront.t t/e2e/conf.t t/e2e/run.t \
+          t/e2e/template.t t/e2e/deploy.t \
           t/e2e/pg-% t/e2e/s3-% t/e2e/ses-%
 SQLITE := $(filter-out t/24-%,$(TESTS))
 PG     := $(filter-out t/23-% $(NO_DB),$(TESTS))
@@ -119,6 +120,7 @@ lint: deps
 	@t/tools/style
 	@t/tools/includes
 	@t/tools/scripts
+	@t/tools/template
 
 .PHONY: bench run demo routes mail-preview clean
 bench: deps release $(UNIT_BUILD)/presign
