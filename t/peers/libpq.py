@@ -31,6 +31,8 @@ FATAL = 7
 SYNC = 10
 STATES = ["idle", "active", "open", "failed", "unknown"]
 connections = {}
+silent = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_char_p)(
+    lambda _, words: None)
 
 
 def text(pointer):
@@ -126,6 +128,7 @@ def do(name, verb, *rest):
             words = text(pq.PQerrorMessage(conn))
             pq.PQfinish(conn)
             return {"error": words.strip()}
+        pq.PQsetNoticeProcessor(conn, silent, None)
         connections[name] = conn
         return {"ok": 1}
 

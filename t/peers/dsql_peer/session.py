@@ -296,14 +296,24 @@ class Session:
 
     # The end of a transaction
 
+    def judge_end(self, tx):
+        end = tx.end(self.state)
+        if end == rules.STALE:
+            self.catalog = self.state.catalog
+        return end
+
+    def tell_delayed(self):
+        self.client.write(b"".join(self.delayed))
+        self.delayed.clear()
+
     def commit(self, raw):
         """COMMIT by the extended protocol; all before has been answered."""
         if self.skip:
             return
         tx = self.tx or rules.Transaction(True, self.state.catalog)
-        end = None if tx.failed else tx.end(self.state)
+        end = None if tx.failed else self.judge_end(tx)
 
-        if tx.exceeded:
+        if tx.exceeded and not tx.failed:
             self.backend.write(wire.parse(b"", REFUSALS.sql(rules.ROWS)))
             self.skip = True
         elif end == "eof before":
@@ -347,13 +357,12 @@ class Session:
 
     def end_implicit(self):
         out = []
-        end = None if self.skip else self.tx.end(self.state)
+        end = None if self.skip else self.judge_end(self.tx)
         if end == "eof before":
             self.close(end)
             return
         if end != "eof after":
-            self.client.write(b"".join(self.delayed))
-        self.delayed.clear()
+            self.tell_delayed()
         if self.tx.exceeded:
             self.refuse(rules.ROWS, out)
         elif end is not None and end != "eof after":
@@ -404,11 +413,13 @@ class Session:
 
     def end_wrapped(self):
         tx = self.tx
-        end = None if tx.failed or tx.exceeded else tx.end(self.state)
+        end = None if tx.failed or tx.exceeded else self.judge_end(tx)
         if end == "eof before":
             self.close(end)
             return
         good = not (tx.failed or tx.exceeded) and end in (None, "eof after")
+        if end != "eof after":
+            self.tell_delayed()
         if not good and end:
             self.client.write(self.error(end))
         self.mute = False
@@ -420,7 +431,7 @@ class Session:
 
     def commit_query(self, raw):
         tx = self.tx or rules.Transaction(True, self.state.catalog)
-        end = None if tx.failed else tx.end(self.state)
+        end = None if tx.failed else self.judge_end(tx)
         if end == "eof before":
             self.close(end)
         elif end is None or end == "eof after":
@@ -463,7 +474,7 @@ class Session:
         out.append(bytes(box[start:at]))
         del box[:at]
 
-        if self.held == self.end_implicit:
+        if self.held in (self.end_implicit, self.end_wrapped):
             self.delayed += out
         elif not self.client.is_closing():
             self.client.write(b"".join(out))

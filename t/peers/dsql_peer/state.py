@@ -57,6 +57,8 @@ class State:
                 self.refusals.clear()
             elif name in self.SETTABLE:
                 setattr(self, name, self.SETTABLE[name](value))
+                if name == "oc000_every":
+                    self.commits = 0
             else:
                 raise ValueError(f"unknown: {name}")
         for session in list(self.sessions):
