@@ -378,8 +378,9 @@ verify_mail(vault_request_t *vr, register_form_t *form)
 
 
 /*
- * Without mail the proof goes straight back to the client, which then asks for
- * the password.  Whether the address has an account shows only at the end.
+ * Where nothing must be proved the token goes straight back to the client,
+ * which then asks for the password.  Whether the address has an account shows
+ * only at the end.
  */
 
 static void
@@ -393,7 +394,7 @@ identity_verify(vault_request_t *vr)
     vault_signup_require_open(vr, &form.email);
     register_require_may(vr, &verify_limit, &form.email);
 
-    if (vault_mailer_enabled(vr)) {
+    if (vault_signup_verifies(vr)) {
         verify_mail(vr, &form);                       /* awaits */
         vault_reply_empty(vr, NGX_HTTP_NO_CONTENT);
         return;
