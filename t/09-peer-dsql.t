@@ -467,7 +467,7 @@ cmp_ok(time - $begun, '<', 10, 'not at all');
 is(run('b', 'COMMIT'), 'COMMIT', 'who commits first has won');
 is(run('a', 'COMMIT'), $OC000, 'the other collides at its end');
 is(tx('a') . ' ' . run('a', "SELECT n FROM t WHERE id IN ('1', '2')"
-                           . ' ORDER BY n'), 'idle SELECT 2 2 5', 'and has done nothing');
+                           . ' ORDER BY n'), 'idle SELECT 2 2 5', 'and nothing is done');
 
 run('a', 'BEGIN', "SELECT n FROM t WHERE id = '1'");
 run('b', "UPDATE t SET n = 7 WHERE id = '1'");

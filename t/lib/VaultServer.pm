@@ -33,7 +33,7 @@ use VaultHttp;
 use VaultNginx;
 
 our @EXPORT_OK = qw(vault_server vault_conf database folder_of user login call
-                    status forget_users psql sql meanwhile routes);
+                    status forget_users psql sql meanwhile routes dsql);
 
 our $FLAVOUR = $ENV{VAULT_TEST_DB} || 'sqlite';
 our $ORIGIN = 'https://vault.example.com';
@@ -170,8 +170,11 @@ sub meanwhile {
 
     my ($sqlite) = database() =~ /^sqlite:(.*)/;
     my @command = $sqlite ? ('sqlite3', '-batch', $sqlite)
-                          : ('psql', '-Xq', '-d', database());
+                          : ('psql', '-Xq', '-d', $behind);
     my $wait = 1.5 * $VaultNginx::SLOW;
+
+    # on DSQL nobody waits for it, but tries again for a while
+    $wait = 0.2 if $dsql;
 
     open my $in, '|-', @command or die "@command: $!\n";
     print {$in} $sqlite ? "BEGIN IMMEDIATE;\n" : "BEGIN;\n",
