@@ -5,6 +5,8 @@
 # make asan       the suite under sanitizers, a part of it under valgrind
 # make lint       style, include direction, warnings of gcc and clang, scripts
 # make bench      how fast, as ratios within one run
+# make image      the image for servers, build/ngx-vault.tar
+# make image-lambda  the one for AWS Lambda, build/ngx-vault-lambda.tar
 # make routes     the table of all endpoints
 # make mail-preview  all mails, as files to look at
 # make deps       what the above need of Debian's packages; they call it
@@ -84,7 +86,7 @@ deps-build:
 TESTS  := $(sort $(wildcard t/*.t))
 E2E    := $(sort $(wildcard t/e2e/*.t))
 NO_DB  := t/00-% t/01-% t/04-% t/e2e/cloudfront.t t/e2e/conf.t t/e2e/run.t \
-          t/e2e/template.t t/e2e/deploy.t \
+          t/e2e/template.t t/e2e/deploy.t t/e2e/image% \
           t/e2e/pg-% t/e2e/s3-% t/e2e/ses-%
 SQLITE := $(filter-out t/24-%,$(TESTS))
 PG     := $(filter-out t/23-% $(NO_DB),$(TESTS))
@@ -121,6 +123,12 @@ lint: deps
 	@t/tools/includes
 	@t/tools/scripts
 	@t/tools/template
+
+.PHONY: image image-lambda
+image:
+	@docker/build server
+image-lambda:
+	@docker/build lambda
 
 .PHONY: bench run demo routes mail-preview clean
 bench: deps release $(UNIT_BUILD)/presign
