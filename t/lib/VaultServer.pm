@@ -80,7 +80,9 @@ sub database {
     $dsql = VaultDsql->new($behind, folder_of() . '/dsql');
     $database = $dsql->url;
 
-    my $server = vault_server(name => 'migrate', vault => 'vault_lambda on;');
+    my $key = folder_of() . '/migrate.pem';
+    my $server = vault_server(name => 'migrate', vault =>
+        "vault_lambda on;\nvault_jwt_key $key;");
     $dsql->migrate($server);
     $server->stop;
 
