@@ -11,24 +11,11 @@ use lib "$FindBin::Bin/lib", "$FindBin::Bin/../lib";
 use Test::More;
 
 use VaultE2e ();
+use VaultLambda;
 use VaultNginx ();
 use VaultServer qw(folder_of);
 
 my $dir = folder_of();
-my $template = VaultNginx::read_file("$VaultNginx::ROOT/aws/template.yaml");
-
-
-sub code_of {
-    my ($name) = @_;
-
-    $template =~ m{^[ ]{2}$name:\n
-                   [ ]{4}Type:[ ]AWS::CloudFront::Function\n
-                   (?:[ ]{4,}.*\n)+?
-                   [ ]{6}FunctionCode:[ ]\|\n
-                   ((?:[ ]{8}.*\n|\n)+)}mx or die "no $name\n";
-
-    return $1 =~ s/^ {8}//mgr;
-}
 
 
 # What a function makes of some events; each runs beside the others' text.
@@ -36,7 +23,7 @@ sub code_of {
 sub answers {
     my ($name, @events) = @_;
 
-    my $code = code_of($name);
+    my $code = VaultLambda::function_code($name);
 
     # CloudFront takes no more than 10 KB, and nothing newer than this.
     cmp_ok(length $code, '<', 10240, "$name is small enough");
