@@ -11,10 +11,12 @@ repository, buckets, one stack, a function that migrates.
 GET /control    the log of commands, and all state
 POST /control   {"fail": "aws s3 sync"}: the next command that begins so fails;
                 {"migrations_fail": n}; {"forget": true}: empties the log;
+                {"reset": true}: all is as at the start;
                 {"status": "ROLLBACK_COMPLETE"}: the stack's
 POST /run       [program, stdin, argument, ...]
 """
 
+import copy
 import fnmatch
 import hashlib
 import http.server
@@ -35,10 +37,14 @@ GLOBAL = {"region": 1, "output": 1, "query": 1, "endpoint-url": 1,
           "no-cli-pager": 0, "cli-read-timeout": 1, "max-items": 1}
 MODELS = {}
 
-STATE = {"log": [], "fail": None, "migrations_fail": 0, "migrated": 0,
+# What the client adds to the models
+CUSTOM = {("cloudfront", "create-invalidation"): {"paths"}}
+
+EMPTY = {"log": [], "fail": None, "migrations_fail": 0, "migrated": 0,
          "repositories": {}, "buckets": {}, "invalidated": 0, "logins": [],
          "prelogins": 0, "protected": True, "clusters": ["cluster"]}
-STACK = Stack(ACCOUNT)
+STATE = copy.deepcopy(EMPTY)
+STACK = Stack()
 
 
 class Failed(Exception):
@@ -98,9 +104,10 @@ def operation(service, name):
 def check(service, name, options, positional=0):
     """What the real client would refuse."""
     op = operation(service, name)
+    custom = CUSTOM.get((service, name), set())
     members = {xform_name(m, "-"): m for m in op.input_shape.members}
     for option, values in options.items():
-        if option in GLOBAL:
+        if option in GLOBAL or option in custom:
             continue
         if option.startswith("no-") and option[3:] in members:
             continue
@@ -116,7 +123,8 @@ def check(service, name, options, positional=0):
             if getattr(shape, "enum", None) and value not in shape.enum:
                 refuse(f"--{option} may not be {value}")
     for required in op.input_shape.required_members:
-        if xform_name(required, "-") not in options and not positional:
+        if xform_name(required, "-") not in options \
+                and not positional and not custom:
             refuse(f"{service} {name} needs --{xform_name(required, '-')}")
     return op.name
 
@@ -219,7 +227,8 @@ def s3api_put_public_access_block(options):
 
 
 def s3api_head_object(options):
-    if one(options, "key") not in STATE["buckets"][one(options, "bucket")]:
+    bucket = STATE["buckets"].get(one(options, "bucket"), {})
+    if one(options, "key") not in bucket:
         fault("404", "HeadObject", "Not Found")
     return {}
 
@@ -435,6 +444,15 @@ def aws(arguments):
     return "" if answer is None else shown(options, answer)
 
 
+def content(source):
+    """What tells one image from another"""
+    kind, _, path = source.partition(":")
+    if kind.endswith("-archive"):
+        with open(path, "rb") as file:
+            return file.read()
+    return source.encode()
+
+
 def push(target, source):
     match = re.fullmatch(
         rf"{ACCOUNT}\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com/([^:]+):(.+)",
@@ -446,7 +464,7 @@ def push(target, source):
     images = STATE["repositories"][match[2]]["images"]
     if match[3] in images:
         raise Failed(1, "the tag is immutable\n")
-    images[match[3]] = "sha256:" + hashlib.sha256(source.encode()).hexdigest()
+    images[match[3]] = "sha256:" + hashlib.sha256(content(source)).hexdigest()
 
 
 def companion(program, stdin, arguments):
@@ -508,6 +526,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path == "/run":
             self.answer(run(body[0], body[1], body[2:]))
             return
+        if body.pop("reset", None):
+            STACK.__init__()
+            STATE.update(copy.deepcopy(EMPTY))
         if body.pop("forget", None):
             STATE["log"] = []
         if "status" in body:

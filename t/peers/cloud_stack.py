@@ -8,7 +8,7 @@ import re
 import yaml
 
 
-class Loader(yaml.SafeLoader):
+class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
     pass
 
 
@@ -26,8 +26,7 @@ Loader.add_multi_constructor("!", tag)
 
 
 class Stack:
-    def __init__(self, account):
-        self.account = account
+    def __init__(self):
         self.status = None
         self.name = None
         self.parameters = {}
