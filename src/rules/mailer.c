@@ -71,6 +71,7 @@ static const struct {
     { "new-device-code",     "new-device-code",  &codes },
     { "protected-action",    "protected-action", &codes },
     { "two-factor-code",     "two-factor-code",  &codes },
+    { "two-factor-setup",    "two-factor-code",  &codes },
     { "incomplete-login",    "incomplete-login", &notices },
     { NULL, NULL, NULL }
 };
