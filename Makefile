@@ -8,7 +8,7 @@
 # make image      the image for servers, build/ngx-vault.tar
 # make image-lambda  the one for AWS Lambda, build/ngx-vault-lambda.tar
 # make routes     the table of all endpoints
-# make mail-preview  all mails, as files to look at
+# make mail-preview  all mails, as files and pictures to look at
 # make deps       what the above need of Debian's packages; they call it
 # make clean
 #
@@ -87,7 +87,7 @@ TESTS  := $(sort $(wildcard t/*.t))
 E2E    := $(sort $(wildcard t/e2e/*.t))
 NO_DB  := t/00-% t/01-% t/04-% t/e2e/cloudfront.t t/e2e/conf.t t/e2e/run.t \
           t/e2e/template.t t/e2e/deploy.t t/e2e/image% \
-          t/e2e/pg-% t/e2e/s3-% t/e2e/ses-%
+          t/e2e/mail-preview.t t/e2e/pg-% t/e2e/s3-% t/e2e/ses-%
 SQLITE := $(filter-out t/24-%,$(TESTS))
 PG     := $(filter-out t/23-% $(NO_DB),$(TESTS))
 
@@ -139,7 +139,7 @@ demo:
 	@conf/demo
 routes: build
 	@t/tools/routes
-mail-preview: debug
+mail-preview: deps debug
 	@t/tools/mail-preview
 clean:
 	@rm -rf build
