@@ -156,7 +156,7 @@ sub environment {
     my $set = properties('Function')->{Environment}{Variables};
     is_deeply([grep { /^VAULT_/ } sort keys %$set], [sort keys %read],
               'the vault itself can be told everything');
-    is(words($set->{VAULT_DATABASE}), 'dsql://${Cluster.Endpoint}',
+    is(words($set->{VAULT_DATABASE}), 'dsql://${Cluster.Endpoint}${Roots}',
        'it is no admin of its database');
     is(properties('FunctionUrl')->{InvokeMode}, 'RESPONSE_STREAM',
        'the URL streams');
