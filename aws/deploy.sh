@@ -194,11 +194,14 @@ look() {
 }
 
 
-# What the stack says of itself
+# What the stack says of itself, asked once after each change
 
 output() {
-    aws_ cloudformation describe-stacks --stack-name "$STACK" \
-        --query "Stacks[0].Outputs[?OutputKey=='$1'].OutputValue"
+    [[ -s $TEMP/outputs ]] \
+        || aws_ cloudformation describe-stacks --stack-name "$STACK" \
+            --query 'Stacks[0].Outputs[].[OutputKey, OutputValue]' \
+            > "$TEMP/outputs"
+    sed -n "s/^$1\t//p" "$TEMP/outputs"
 }
 
 parameter() {
@@ -486,6 +489,7 @@ deploy() {
         --capabilities CAPABILITY_IAM --no-fail-on-empty-changeset \
         "${overrides[@]}" >&2 \
         || { why; fail "CloudFormation has refused; what it did is undone"; }
+    rm -f "$TEMP/outputs"
 }
 
 

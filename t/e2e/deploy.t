@@ -23,8 +23,9 @@ my $dir = folder_of();
 my $cloud;
 
 # All that the scripts may find; nobody's real cloud
-my @TOOLS = qw(bash cat dirname env find grep gzip head ln ls mkdir mktemp openssl
-               perl printf rm sed sha256sum sleep sort tail tar tr uname wc);
+my @TOOLS = qw(awk bash cat dirname env find grep gzip head ln ls mkdir mktemp
+               openssl perl printf rm sed sha256sum sleep sort tail tar tr
+               uname wc);
 my $archive = "docker-archive:$dir/image.tar";
 my $HEX = '0123456789abcdef0123';
 
@@ -132,7 +133,8 @@ sub words {
     refused('two codes', deploy('--build', '--zip', "$dir/vault.zip"),
             qr/one of --build, --image and --zip/);
     refused('an option that is none', deploy('--bild'), qr/no --bild/);
-    refused('an option without its value', deploy('--image'), qr/needs a value/);
+    refused('an option without its value', deploy('--image'),
+            qr/needs a value/);
     refused('a name without a digest', deploy('--image', 'a.example/b:1'),
             qr/needs a digest/);
     refused('a zip that is not there', deploy('--zip', '/no'), qr{is no /no});
@@ -239,7 +241,8 @@ sub again {
 
     forget();
     my $run = went_well('one parameter',
-                        deploy('--set', 'Signups=on', '--set', 'TrashDays=off'));
+                        deploy('--set', 'Signups=on',
+                               '--set', 'TrashDays=off'));
     is_deeply($cloud->state->{stack}{history}[-1],
               { Signups => 'on', TrashDays => 'off' }, 'those alone');
 
@@ -401,6 +404,38 @@ sub states {
 }
 
 
+# Data go only if that is said.
+
+sub removal {
+    new_cloud();
+    refused('nothing to remove', script('remove.sh', $bin),
+            qr/no stack vault in eu-west-1/);
+    my @all = ('--image', $archive, '--web-vault', "$dir/web-vault");
+    deploy(@all);
+
+    my $run = went_well('the stack goes', script('remove.sh', $bin));
+    like($run->{err}, qr/left: the database cluster, the bucket vault-files/,
+         'what is left is named');
+
+    my $state = $cloud->state;
+    ok(!$state->{stack}{status}, 'there is no stack');
+    is_deeply([sort keys %{$state->{buckets}}], ['vault-files'],
+              'the files are there');
+    is_deeply($state->{clusters}, ['cluster'], 'and the database');
+    ok($state->{repositories}{vault}, 'and the images');
+
+    $cloud->set(fail => 'aws dsql delete-cluster');
+    ok(!script('remove.sh', $bin, '--and-all-data')->{ok},
+       'an attempt that breaks off');
+    went_well('goes on', script('remove.sh', $bin, '--and-all-data'));
+
+    $state = $cloud->state;
+    is_deeply([$state->{clusters}, $state->{buckets}, $state->{repositories}],
+              [[], {}, {}], 'and nothing is left');
+    refused('once more', script('remove.sh', $bin), qr/no stack/);
+}
+
+
 prepare();
 
 subtest 'words' => \&words;
@@ -414,6 +449,7 @@ subtest 'a dry run' => \&dry;
 subtest 'a slow database' => \&slow_database;
 subtest 'other ways' => \&others;
 subtest 'other states' => \&states;
+subtest 'removal' => \&removal;
 subtest 'failures' => \&failures;
 
 done_testing();

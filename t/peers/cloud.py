@@ -235,6 +235,8 @@ def s3api_head_object(options):
 
 def s3api_list_object_versions(options):
     bucket = STATE["buckets"][one(options, "bucket")]
+    if not bucket:
+        return {}
     return {"Versions": [{"Key": key, "VersionId": "v1"}
                          for key in sorted(bucket)]}
 
@@ -266,6 +268,10 @@ def cloudformation_describe_stack_events(options):
 
 
 def cloudformation_delete_stack(options):
+    web = STACK.output("WebBucketName")
+    if STATE["buckets"][web]:
+        fault("ValidationError", "DeleteStack", "the bucket is not empty")
+    del STATE["buckets"][web]
     STACK.status = None
     return {}
 
@@ -300,6 +306,12 @@ def cloudfront_create_invalidation(options):
     if one(options, "distribution-id") != STACK.output("DistributionId"):
         fault("NoSuchDistribution", "CreateInvalidation", "which?")
     STATE["invalidated"] += 1
+    return {}
+
+
+def dsql_get_cluster(options):
+    if one(options, "identifier") not in STATE["clusters"]:
+        fault("ResourceNotFoundException", "GetCluster", "it is gone")
     return {}
 
 
