@@ -14,6 +14,8 @@ uses yet.  Rows that are there stay, so it may be run again.
 
   --stack NAME      the stack (vault)
   --region REGION   where (AWS_REGION, or as "aws configure" has it)
+  --host HOST       another cluster than the stack's, such as one that AWS
+                    Backup has restored
   --no-files        the database only
   --database URL    a PostgreSQL by its URL, without files and without AWS
 
@@ -24,6 +26,7 @@ _EOF_
 STACK=vault
 REGION=
 FILES=1
+CLUSTER=
 URL=
 
 fail() {
@@ -54,7 +57,7 @@ read_arguments() {
     while (($#)); do
         case $1 in
             --no-files) FILES=; shift; continue ;;
-            --stack | --region | --database) ;;
+            --stack | --region | --host | --database) ;;
             *) usage >&2; fail "there is no $1" ;;
         esac
 
@@ -63,6 +66,7 @@ read_arguments() {
         case $1 in
             --stack)  STACK=$2 ;;
             --region) REGION=$2 ;;
+            --host)   CLUSTER=$2 ;;
             *)        URL=$2 ;;
         esac
         shift 2
@@ -97,7 +101,7 @@ connect() {
         [[ ! -r $roots ]] || break
     done
 
-    PGHOST=$(output ClusterEndpoint)
+    PGHOST=${CLUSTER:-$(output ClusterEndpoint)}
     PGPASSWORD=$(aws_ dsql generate-db-connect-admin-auth-token \
         --hostname "$PGHOST")
     export PGHOST PGPASSWORD PGUSER=admin PGDATABASE=postgres
