@@ -95,7 +95,7 @@ PG     := $(filter-out t/23-% $(NO_DB),$(TESTS))
 # On Aurora DSQL: what waits for a database.  t/2x are the dialects and faults
 # of the others; buckets and SES by themselves want other credentials.
 DSQL   := $(filter-out t/54-% t/60-mail-s%,$(wildcard t/03-*.t \
-              t/1[0137]-*.t t/21-*.t t/25-*.t t/[3-6]*.t))
+              t/1[0137]-*.t t/25-*.t t/[3-6]*.t))
 
 .PHONY: test
 test: deps

@@ -8,6 +8,9 @@
 #   $dsql->conninfo('admin')       # for psql and libpq, with a fresh token
 #
 # Servers find the access key in the environment.
+#
+# Environment: VAULT_TEST_FAULTS  what the peer is set to once it was migrated,
+#                                 such as '{"oc000_every": 3}'
 
 package VaultDsql;
 
@@ -15,6 +18,7 @@ use strict;
 use warnings;
 
 use File::Path ();
+use JSON::PP ();
 
 use VaultHttp;
 use VaultNginx;
@@ -94,6 +98,9 @@ sub migrate {
     die 'migration: ' . ($answer->{error} // $answer->{status}) . ' '
         . ($answer->{body} // '') . "\n" . $server->log_text . "\n"
         if ($answer->{status} // 0) != 200;
+
+    my $faults = $ENV{VAULT_TEST_FAULTS};
+    $self->{peer}->set(%{JSON::PP->new->decode($faults)}) if $faults;
 
     return VaultHttp::json($answer);
 }
