@@ -9,7 +9,7 @@
 #include "upstream_part.h"
 
 
-#define NAME_LIFE  30000              /* ms */
+#define NAME_LIFE  30                 /* seconds */
 
 typedef struct {
     const char                  *host;
@@ -92,7 +92,7 @@ vault_upstream_look_up(vault_request_t *vr, vault_upstream_t *up,
     look_up_t  *job;
 
     if (!up->literal
-        && (!up->known || ngx_current_msec - up->found > NAME_LIFE))
+        && (!up->known || ngx_time() - up->found > NAME_LIFE))
     {
         job = vault_calloc(vr, sizeof(look_up_t));
         job->host = (const char *) up->host.data;
@@ -103,7 +103,7 @@ vault_upstream_look_up(vault_request_t *vr, vault_upstream_t *up,
         if (job->addresses.n) {
             up->addresses = job->addresses;
             up->known = 1;
-            up->found = ngx_current_msec;
+            up->found = ngx_time();
 
         } else if (!up->known) {
             *error = vault_printf(vr, "the name cannot be looked up: %s",

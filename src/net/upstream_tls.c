@@ -16,26 +16,49 @@ tls_cleanup(void *data)
 }
 
 
+/* A file that somebody names is read at once, so that mistakes are seen. */
 static ngx_int_t
 tls_trust(ngx_conf_t *cf, SSL_CTX *ctx, const char *ca_file)
 {
-    if (ca_file) {
-        if (SSL_CTX_load_verify_locations(ctx, ca_file, NULL) == 1) {
-            return NGX_OK;
-        }
-
-        ngx_ssl_error(NGX_LOG_EMERG, cf->log, 0,
-                      "the certificates of \"%s\" cannot be read", ca_file);
-        return NGX_ERROR;
-    }
-
-    if (SSL_CTX_set_default_verify_paths(ctx) == 1) {
+    if (SSL_CTX_load_verify_locations(ctx, ca_file, NULL) == 1) {
         return NGX_OK;
     }
 
     ngx_ssl_error(NGX_LOG_EMERG, cf->log, 0,
-                  "the system's certificates cannot be read");
+                  "the certificates of \"%s\" cannot be read", ca_file);
+
     return NGX_ERROR;
+}
+
+
+/*
+ * The system's authorities, once for all hosts and not before they are needed:
+ * to read them takes longer than everything else at the start of nginx.
+ */
+static ngx_int_t
+tls_trust_system(SSL_CTX *ctx, ngx_log_t *log)
+{
+    static X509_STORE  *store;        /* of this worker */
+
+    if (store == NULL) {
+        store = X509_STORE_new();
+
+        if (store == NULL || X509_STORE_set_default_paths(store) != 1) {
+            ngx_ssl_error(NGX_LOG_ERR, log, 0,
+                          "the system's certificates cannot be read");
+            X509_STORE_free(store);
+            store = NULL;
+            return NGX_ERROR;
+        }
+
+        ERR_clear_error();
+    }
+
+    if (SSL_CTX_get_cert_store(ctx) != store) {
+        SSL_CTX_set1_cert_store(ctx, store);
+    }
+
+    return NGX_OK;
 }
 
 
@@ -65,13 +88,14 @@ vault_upstream_tls(ngx_conf_t *cf, vault_upstream_t *up, const char *ca_file)
 
     SSL_CTX_set_verify(ssl->ctx, SSL_VERIFY_PEER, NULL);
 
-    if (tls_trust(cf, ssl->ctx, ca_file) != NGX_OK
+    if ((ca_file && tls_trust(cf, ssl->ctx, ca_file) != NGX_OK)
         || ngx_ssl_client_session_cache(cf, ssl, 1) != NGX_OK)
     {
         return NGX_ERROR;
     }
 
     up->ssl = ssl;
+    up->trusts_system = ca_file == NULL;
     up->conf.ssl = ssl;
     up->conf.ssl_session_reuse = 1;   /* or tls_begin() would not be called */
     up->conf.ssl_verify = !up->literal;
@@ -81,18 +105,18 @@ vault_upstream_tls(ngx_conf_t *cf, vault_upstream_t *up, const char *ca_file)
 }
 
 
-/* Before the handshake: whom we expect, and what we still know of it. */
 ngx_int_t
-vault_upstream_tls_begin(ngx_peer_connection_t *pc, void *data)
+vault_upstream_tls_expect(ngx_connection_t *c, vault_upstream_t *up)
 {
-    int                   rc;
-    SSL                  *ssl = pc->connection->ssl->connection;
-    const char           *host;
-    vault_upstream_t     *up;
-    vault_upstream_op_t  *op = data;
+    int          rc;
+    SSL         *ssl = c->ssl->connection;
+    const char  *host = (const char *) up->host.data;
 
-    up = op->up;
-    host = (const char *) up->host.data;
+    if (up->trusts_system
+        && tls_trust_system(up->ssl->ctx, c->log) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
     if (up->literal) {
         rc = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host);
@@ -101,12 +125,22 @@ vault_upstream_tls_begin(ngx_peer_connection_t *pc, void *data)
         rc = SSL_set1_host(ssl, host);
     }
 
-    if (rc != 1) {
+    return rc == 1 ? NGX_OK : NGX_ERROR;
+}
+
+
+/* Before the handshake: whom we expect, and what we still know of it. */
+ngx_int_t
+vault_upstream_tls_begin(ngx_peer_connection_t *pc, void *data)
+{
+    vault_upstream_op_t  *op = data;
+
+    if (vault_upstream_tls_expect(pc->connection, op->up) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    return up->session ? ngx_ssl_set_session(pc->connection, up->session)
-                       : NGX_OK;
+    return op->up->session
+           ? ngx_ssl_set_session(pc->connection, op->up->session) : NGX_OK;
 }
 
 
