@@ -597,6 +597,15 @@ for my $case (['eof_before_commit', 0], ['eof_after_commit', 1]) {
        "SELECT 1 $done", "$fault: the same");
 }
 
+$peer->set(eof_every => 2);
+is(join(' ', map { my $got = run('a', "INSERT INTO t VALUES ('e$_')");
+                   open_it('a', 'admin', token()) if $got eq 'cut';
+                   $got =~ s/INSERT 0 1/done/r } 1 .. 4),
+   'done cut done cut', 'each second write is cut');
+$peer->set(eof_every => 0);
+is(run('a', "SELECT id FROM t WHERE id IN ('e1', 'e2', 'e3', 'e4')"
+       . ' ORDER BY id'), 'SELECT 3 e1 e3 e4', 'the fourth after it was done');
+
 for my $case (
     ['53300', 'Unable to accept connection, too many open connections.'],
     ['53400', 'Unable to accept connection, rate exceeded.'],

@@ -21,6 +21,7 @@ POST /control sets any of keys and of these:
     stale        true   a statement after DDL of another session does so, too
     eof_before_commit, eof_after_commit   n   the next n ends are cut, before
                         or after PostgreSQL has done it
+    eof_every    n      each n-th, the odd ones before it and the even ones after
     refuse       {"how": "53300" | "53400" | "waking" | "denied", "times": n}
     close_after  s      all connections end after s seconds
     lifetime     s      the same, of new ones: 3600

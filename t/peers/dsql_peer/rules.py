@@ -60,6 +60,7 @@ class Transaction:
         return (self.ddl or self.most > state.max_rows
                 or self.size > state.max_bytes or state.oc000_every
                 or state.eof_before_commit or state.eof_after_commit
+                or state.eof_every
                 or self.catalog != state.catalog)
 
     def end(self, state):
@@ -84,6 +85,9 @@ class Transaction:
         state.commits += 1
         if state.oc000_every and state.commits % state.oc000_every == 0:
             return CONFLICT
+        if state.eof_every and state.commits % state.eof_every == 0:
+            odd = state.commits // state.eof_every % 2
+            return "eof before" if odd else "eof after"
         if state.eof_before_commit:
             state.eof_before_commit -= 1
             return "eof before"

@@ -6,6 +6,7 @@ import collections
 class State:
     SETTABLE = {
         "oc000_every": int, "oc001_next": int, "stale": bool,
+        "eof_every": int,
         "eof_before_commit": int, "eof_after_commit": int,
         "refuse": dict, "close_after": float, "freeze": bool,
         "job_delay": float, "job_fails": bool, "skew": float,
@@ -17,6 +18,7 @@ class State:
         self.oc000_every = 0
         self.oc001_next = 0
         self.stale = True
+        self.eof_every = 0
         self.eof_before_commit = 0
         self.eof_after_commit = 0
         self.refuse = {}
@@ -57,7 +59,7 @@ class State:
                 self.refusals.clear()
             elif name in self.SETTABLE:
                 setattr(self, name, self.SETTABLE[name](value))
-                if name == "oc000_every":
+                if name in ("oc000_every", "eof_every"):
                     self.commits = 0
             else:
                 raise ValueError(f"unknown: {name}")
