@@ -103,7 +103,8 @@ connect() {
 
     PGHOST=${CLUSTER:-$(output ClusterEndpoint)}
     PGPASSWORD=$(aws_ dsql generate-db-connect-admin-auth-token \
-        --hostname "$PGHOST")
+        --hostname "$PGHOST") \
+        || fail "that needs version 2 of the AWS command line client"
     export PGHOST PGPASSWORD PGUSER=admin PGDATABASE=postgres
     export PGSSLMODE=verify-full PGSSLROOTCERT=${PGSSLROOTCERT:-$roots}
 }

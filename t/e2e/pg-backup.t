@@ -1,6 +1,7 @@
 #!/usr/bin/perl
 # aws/backup.sh: what is dumped and restored is the same vault, whose sessions
-# go on.  It prints statements by SQL alone, as Aurora DSQL has no COPY.
+# go on.  It prints statements by SQL alone, as Aurora DSQL has no COPY; so the
+# peer that refuses what DSQL refuses takes all of them.
 
 use strict;
 use warnings;
@@ -10,6 +11,7 @@ use lib "$FindBin::Bin/../lib";
 
 use Test::More;
 
+use VaultDsql ();
 use VaultNginx ();
 use VaultServer qw(psql folder_of user call);
 use VaultTest;
@@ -33,9 +35,9 @@ END {
 
 
 my $first = pg('start');
-psql($first, "CREATE DATABASE $_") for 'one', 'two', 'three';
-my %url = map { $_ => $first =~ s{/[^/?]*(\?|$)}{/$_$1}r }
-          'one', 'two', 'three';
+my @databases = qw(one two three four five);
+psql($first, "CREATE DATABASE $_") for @databases;
+my %url = map { $_ => $first =~ s{/[^/?]*(\?|$)}{/$_$1}r } @databases;
 
 
 sub server {
@@ -124,6 +126,43 @@ is_deeply([$server->stop], [], 'a clean end');
 ($ok, $said) = backup('restore', $copy, '--database', $url{two});
 ok(!$ok, 'a vault with users is left alone');
 like($said, qr/has 1 users already/, 'which it says');
+
+
+# From PostgreSQL to Aurora DSQL, and from there to another cluster
+
+sub cluster {
+    my ($name) = @_;
+
+    my $dsql = VaultDsql->new($url{$name}, folder_of() . "/$name");
+    my $at = vault_server(name => "migrates.$name", vault =>
+        "vault_lambda on;\nvault_jwt_key database;\n"
+        . 'vault_database ' . $dsql->url . ';');
+    cmp_ok($dsql->migrate($at)->{steps}, '>', 20, 'a cluster is migrated');
+    is_deeply([$at->stop], [], 'a clean end');
+    return $dsql;
+}
+
+my $four = cluster('four');
+($ok, $said) = backup('restore', $copy, '--database',
+                      $four->conninfo('admin') =~ s/'//gr);
+ok($ok, 'a vault moves to Aurora DSQL') or diag $said;
+
+($ok, $said) = backup('dump', "$copy.dsql", '--database',
+                      $four->conninfo('admin') =~ s/'//gr);
+ok($ok, 'is dumped there') or diag $said;
+
+my $five = cluster('five');
+($ok, $said) = backup('restore', "$copy.dsql", '--database',
+                      $five->conninfo('admin') =~ s/'//gr);
+ok($ok, 'and restored to another cluster') or diag $said;
+is_deeply(contents($url{five}), contents($url{one}), 'each row is there');
+
+$server = vault_server(name => 'dsql', vault => "vault_jwt_key database;\n"
+                       . 'vault_database ' . $five->url . ';');
+is(call($server, 'GET', '/api/sync', as => 'alice')->{status}, 200,
+   'the session goes on');
+is_deeply([$server->stop], [], 'a clean end');
+$_->stop for $four, $five;
 
 
 # What is not whole
