@@ -12,7 +12,9 @@ use VaultHttp;
 use VaultServer qw(sql folder_of forget_users);
 use VaultTest;
 
-my $SHARED = "vault_jwt_key database;\nvault_upload presigned;";
+# Six workers look for primes at once: that may take its time.
+my $SHARED = "vault_jwt_key database;\nvault_upload presigned;\n"
+             . 'vault_database_timeout 60s; vault_request_timeout 60s;';
 my @PRELOGIN = ('POST', '/identity/accounts/prelogin');
 
 
@@ -58,7 +60,8 @@ for my $n (1 .. 18) {
 
     if ($pid == 0) {
         my $answer = call($servers[$n % 2], @PRELOGIN,
-                          json => { email => 'nobody@example.com' });
+                          json => { email => 'nobody@example.com' },
+                          timeout => 60);
         POSIX::_exit($answer->{status} == 200 ? 0 : 1);
     }
 
