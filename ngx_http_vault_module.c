@@ -15,6 +15,8 @@
 #include "src/crypto/jwt.h"
 #include "src/db/db.h"
 #include "src/files/files.h"
+#include "src/module/agent.h"
+#include "src/module/agent_proxy.h"
 #include "src/module/bucket.h"
 #include "src/module/module.h"
 #include "src/net/http.h"
@@ -29,6 +31,7 @@ static ngx_int_t vault_postconfiguration(ngx_conf_t *cf);
 static ngx_int_t vault_init_module(ngx_cycle_t *cycle);
 static ngx_int_t vault_init_process(ngx_cycle_t *cycle);
 static void vault_exit_process(ngx_cycle_t *cycle);
+static void vault_exit_master(ngx_cycle_t *cycle);
 
 static ngx_conf_num_bounds_t  vault_connections_bounds = {
     ngx_conf_check_num_bounds, 1, 1000
@@ -67,6 +70,10 @@ static ngx_conf_enum_t  vault_hints[] = {
     { ngx_string(name), VAULT_SRV|args, set, NGX_HTTP_SRV_CONF_OFFSET,        \
       offsetof(vault_srv_conf_t, member), NULL }
 
+#define vault_any(name, args, set, member)                                    \
+    { ngx_string(name), VAULT_SRV|NGX_HTTP_LOC_CONF|args, set,                \
+      NGX_HTTP_LOC_CONF_OFFSET, member, NULL }
+
 
 static ngx_command_t  vault_commands[] = {
 
@@ -84,6 +91,13 @@ static ngx_command_t  vault_commands[] = {
       0,
       NULL },
 
+    { ngx_string("vault_agent_status"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      vault_set_agent_status,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("vault_bucket"),
       NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
       vault_set_bucket,
@@ -97,6 +111,23 @@ static ngx_command_t  vault_commands[] = {
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(vault_main_conf_t, requests),
       &vault_requests_bounds },
+
+    vault_any("vault_agent", NGX_CONF_1MORE, vault_set_agent, 0),
+    vault_any("vault_agent_auth", NGX_CONF_2MORE, vault_set_agent_auth, 0),
+
+    { ngx_string("vault_agent_secret"),
+      VAULT_SRV|NGX_CONF_2MORE,
+      vault_set_agent_secret,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    vault_any("vault_agent_require_header", NGX_CONF_FLAG,
+              ngx_conf_set_flag_slot,
+              offsetof(vault_loc_conf_t, agent_proxy.guard)),
+    vault_any("vault_agent_cache", NGX_CONF_1MORE, vault_set_agent_cache, 0),
+    vault_any("vault_agent_own_token", NGX_CONF_FLAG, ngx_conf_set_flag_slot,
+              offsetof(vault_loc_conf_t, agent_proxy.own_token)),
 
     vault_srv_secret("vault_database", NGX_CONF_TAKE1, vault_set_secret,
                      database),
@@ -181,7 +212,7 @@ ngx_module_t  ngx_http_vault_module = {
     NULL,                             /* init thread */
     NULL,                             /* exit thread */
     vault_exit_process,
-    NULL,                             /* exit master */
+    vault_exit_master,
     NGX_MODULE_V1_PADDING
 };
 
@@ -196,6 +227,10 @@ vault_postconfiguration(ngx_conf_t *cf)
     }
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_vault_module);
+
+    if (vault_attach_secrets(cf, mcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     return mcf->bucket ? vault_bucket_install(cf) : NGX_OK;
 }
@@ -312,15 +347,33 @@ vault_start_work(ngx_cycle_t *cycle, vault_srv_conf_t **scf, ngx_uint_t n)
 
 
 static ngx_int_t
+vault_start_vaults(ngx_cycle_t *cycle, vault_main_conf_t *mcf)
+{
+    ngx_uint_t          i;
+    vault_srv_conf_t  **scf = mcf->vaults.elts;
+
+    for (i = 0; i < mcf->vaults.nelts; i++) {
+        if (vault_db_start(scf[i]->vault.db, cycle) != NGX_OK
+            || vault_start_work(cycle, scf, i) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
 vault_init_process(ngx_cycle_t *cycle)
 {
     ngx_uint_t          i;
-    vault_srv_conf_t  **scf;
+    vault_agent_t     **agent;
     vault_main_conf_t  *mcf;
 
     mcf = vault_main_conf(cycle);
 
-    if (mcf == NULL || mcf->vaults.nelts == 0
+    if (mcf == NULL || (mcf->vaults.nelts == 0 && mcf->agents.nelts == 0)
         || (ngx_process != NGX_PROCESS_WORKER
             && ngx_process != NGX_PROCESS_SINGLE))
     {
@@ -336,17 +389,22 @@ vault_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
-    scf = mcf->vaults.elts;
+    agent = mcf->agents.elts;
 
-    for (i = 0; i < mcf->vaults.nelts; i++) {
-        if (vault_db_start(scf[i]->vault.db, cycle) != NGX_OK
-            || vault_start_work(cycle, scf, i) != NGX_OK)
-        {
+    for (i = 0; i < mcf->agents.nelts; i++) {
+        if (vault_agent_start(agent[i], cycle) != NGX_OK) {
             return NGX_ERROR;
         }
     }
 
-    return NGX_OK;
+    /* one worker writes files */
+    if (ngx_worker == 0
+        && vault_agent_secrets_start(&mcf->secrets, cycle) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return vault_start_vaults(cycle, mcf);
 }
 
 
@@ -354,6 +412,7 @@ static void
 vault_exit_process(ngx_cycle_t *cycle)
 {
     ngx_uint_t          i;
+    vault_agent_t     **agent;
     vault_srv_conf_t  **scf;
     vault_main_conf_t  *mcf;
 
@@ -362,9 +421,20 @@ vault_exit_process(ngx_cycle_t *cycle)
         return;
     }
 
+    vault_agent_secrets_stop();
     vault_driver_stop();
     vault_http_stop();
     vault_thread_stop();
+
+    agent = mcf->agents.elts;
+
+    for (i = 0; i < mcf->agents.nelts; i++) {
+        vault_agent_stop(agent[i]);
+
+        if (ngx_process == NGX_PROCESS_SINGLE) {
+            vault_agent_wipe(agent[i]);
+        }
+    }
 
     if (mcf->aws) {
         vault_aws_stop(mcf->aws);
@@ -379,5 +449,22 @@ vault_exit_process(ngx_cycle_t *cycle)
         if (scf[i]->vault.mail) {
             vault_mail_stop(scf[i]->vault.mail);
         }
+    }
+}
+
+
+/* The last to hold the shared memory. */
+static void
+vault_exit_master(ngx_cycle_t *cycle)
+{
+    ngx_uint_t          i;
+    vault_agent_t     **agent;
+    vault_main_conf_t  *mcf;
+
+    mcf = vault_main_conf(cycle);
+    agent = mcf ? mcf->agents.elts : NULL;
+
+    for (i = 0; mcf && i < mcf->agents.nelts; i++) {
+        vault_agent_wipe(agent[i]);
     }
 }

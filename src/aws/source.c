@@ -58,7 +58,7 @@ wipe_file(void *data)
 
 
 ngx_int_t
-vault_aws_read_file(vault_request_t *vr, const ngx_str_t *path,
+vault_aws_read_whole(vault_request_t *vr, const ngx_str_t *path,
     ngx_str_t *text, ngx_err_t *err)
 {
     file_t              *file;
@@ -87,6 +87,22 @@ vault_aws_read_file(vault_request_t *vr, const ngx_str_t *path,
 
     text->data = file->data;
     text->len = file->len;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+vault_aws_read_file(vault_request_t *vr, const ngx_str_t *path,
+    ngx_str_t *text, ngx_err_t *err)
+{
+    ngx_int_t  rc;
+
+    rc = vault_aws_read_whole(vr, path, text, err);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
 
     while (text->len && text->data[text->len - 1] <= ' ') {
         text->len--;

@@ -33,6 +33,9 @@ ngx_uint_t vault_equal(const ngx_str_t *a, const ngx_str_t *b);
 /* Overwrites memory so that the compiler cannot leave it out. */
 void vault_wipe(void *memory, size_t len);
 
+/* Destroys a pool without cleanups, and wipes all that was ever in it. */
+void vault_wipe_pool(ngx_pool_t *pool);
+
 /* `len` bytes from OpenSSL's generator; safe after fork. */
 ngx_int_t vault_random(u_char *out, size_t len);
 

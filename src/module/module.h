@@ -15,12 +15,18 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "../agent/cache.h"
+#include "../agent/secret.h"
 #include "../run/conf.h"
 #include "../mail/mail.h"
 
 
 typedef struct {
     ngx_array_t       vaults;         /* of vault_srv_conf_t *, in use */
+    ngx_array_t       agents;         /* of vault_agent_t *, in use */
+    ngx_array_t       stores;         /* of vault_agent_store_t *, of them */
+    ngx_array_t       secrets;        /* of vault_agent_secret_t */
+    ngx_array_t       secret_confs;   /* of vault_agent_conf_t *, of each */
     vault_aws_t      *aws;            /* credentials, for all of them */
     ngx_uint_t        requests;
     unsigned          bucket:1;       /* some location says "vault_bucket" */
@@ -63,8 +69,18 @@ typedef struct {
     unsigned          jwt_shared:1;   /* the key is in the database */
 } vault_srv_conf_t;
 
+/* Of a level: "vault_agent" and "vault_agent_auth". */
+typedef struct {
+    vault_agent_settings_t  settings; /* name.data NULL: none */
+    unsigned          auth_set:1;
+    ngx_flag_t        proxy;          /* requests go there */
+    vault_agent_t    *agent;          /* of a location that is a proxy */
+} vault_agent_conf_t;
+
 typedef struct {
     ngx_flag_t        enable;
+    vault_agent_conf_t  agent;
+    vault_agent_proxy_t  agent_proxy;
     ngx_flag_t        bucket;         /* hands uploads on: bucket.h */
 } vault_loc_conf_t;
 

@@ -42,6 +42,7 @@ typedef struct {
     ngx_str_t            body;
     ngx_array_t         *headers;     /* of ngx_keyval_t */
     ngx_str_t            error;       /* for the log; names no secret */
+    unsigned             too_large:1; /* that was the error */
 } vault_http_answer_t;
 
 

@@ -30,9 +30,8 @@ copy_host(ngx_pool_t *pool, vault_upstream_t *up, const ngx_str_t *host)
 }
 
 
-vault_upstream_t *
-vault_upstream_create(ngx_conf_t *cf, const ngx_str_t *host, in_port_t port,
-    ngx_uint_t tls, const char *ca_file)
+static vault_upstream_t *
+create(ngx_conf_t *cf, const ngx_str_t *host, in_port_t port)
 {
     vault_upstream_t  *up;
 
@@ -60,11 +59,84 @@ vault_upstream_create(ngx_conf_t *cf, const ngx_str_t *host, in_port_t port,
     up->conf.next_upstream = NGX_HTTP_UPSTREAM_FT_ERROR
                              |NGX_HTTP_UPSTREAM_FT_TIMEOUT;
 
-    if (tls && vault_upstream_tls(cf, up, ca_file) != NGX_OK) {
+    return up;
+}
+
+
+vault_upstream_t *
+vault_upstream_create(ngx_conf_t *cf, const ngx_str_t *host, in_port_t port,
+    ngx_uint_t tls, const char *ca_file)
+{
+    vault_upstream_tls_t  trust;
+
+    if (!tls) {
+        return create(cf, host, port);
+    }
+
+    ngx_memzero(&trust, sizeof(vault_upstream_tls_t));
+    trust.ca_file = ca_file;
+
+    return vault_upstream_create_tls(cf, host, port, &trust);
+}
+
+
+vault_upstream_t *
+vault_upstream_create_tls(ngx_conf_t *cf, const ngx_str_t *host,
+    in_port_t port, const vault_upstream_tls_t *tls)
+{
+    vault_upstream_t  *up;
+
+    up = create(cf, host, port);
+
+    return up && vault_upstream_tls(cf, up, tls) == NGX_OK ? up : NULL;
+}
+
+
+vault_upstream_t *
+vault_upstream_sibling(vault_upstream_t *up, const ngx_str_t *host,
+    in_port_t port)
+{
+    ngx_uint_t          n = 0;
+    vault_upstream_t   *made, **last;
+
+    for (last = &up->sibling; *last; last = &(*last)->sibling) {
+        if ((*last)->port == port && (*last)->host.len == host->len
+            && ngx_strncasecmp((*last)->host.data, host->data, host->len)
+               == 0)
+        {
+            return *last;
+        }
+
+        n++;
+    }
+
+    /* for good: as long as the worker lives */
+    made = n < VAULT_UPSTREAM_SIBLINGS
+           ? ngx_palloc(ngx_cycle->pool, sizeof(vault_upstream_t)) : NULL;
+    if (made == NULL) {
         return NULL;
     }
 
-    return up;
+    *made = *up;
+    made->port = port;
+    made->literal = 0;
+    made->known = 0;
+    made->session = NULL;
+    made->sibling = NULL;
+    ngx_memzero(&made->addresses, sizeof(vault_upstream_addresses_t));
+
+    if (copy_host(ngx_cycle->pool, made, host) != NGX_OK) {
+        return NULL;
+    }
+
+    (void) vault_upstream_literal(ngx_cycle->pool, made);
+    vault_upstream_peers(made);
+    vault_upstream_tls_name(made);
+    made->conf.upstream = &made->srv;
+
+    *last = made;
+
+    return made;
 }
 
 

@@ -33,6 +33,27 @@ typedef struct vault_upstream_s  vault_upstream_t;
 vault_upstream_t *vault_upstream_create(ngx_conf_t *cf, const ngx_str_t *host,
     in_port_t port, ngx_uint_t tls, const char *ca_file);
 
+/* All that can be said of TLS; what is NULL is not said. */
+typedef struct {
+    const char          *ca_file;     /* both NULL: the system's */
+    const char          *ca_path;
+    const char          *cert;        /* ours, with its key */
+    const char          *key;
+    const char          *name;        /* whom we expect, if not the host */
+    unsigned             insecure:1;  /* whoever it is */
+} vault_upstream_tls_t;
+
+vault_upstream_t *vault_upstream_create_tls(ngx_conf_t *cf,
+    const ngx_str_t *host, in_port_t port, const vault_upstream_tls_t *tls);
+
+/*
+ * In a worker: another host that is trusted by the same rules, for a service
+ * that says "ask that one".  Kept with `up`; NULL if that is not possible or
+ * there are too many.
+ */
+vault_upstream_t *vault_upstream_sibling(vault_upstream_t *up,
+    const ngx_str_t *host, in_port_t port);
+
 typedef struct {
     const char          *method;
     ngx_str_t            target;      /* "/path?query", encoded */

@@ -126,7 +126,9 @@ drop(vault_upstream_op_t *op)
 {
     ngx_buf_t  *b = &op->standin.sub.upstream->buffer;
 
-    vault_wipe(b->start, b->end - b->start);
+    if (op->parse.top) {
+        vault_wipe(b->start, op->parse.top - b->start);
+    }
 
     if (op->head) {
         vault_wipe(op->head->start, op->head->end - op->head->start);
@@ -202,13 +204,13 @@ prepare(vault_upstream_op_t *op)
 
     u = r->upstream;
 
-    op->conf = op->up->conf;
+    op->conf = op->peer.up->conf;
     op->conf.connect_timeout = call->connect ? call->connect : CONNECT;
     op->conf.send_timeout = call->silence ? call->silence : SILENCE;
     op->conf.read_timeout = op->conf.send_timeout;
 
     u->conf = &op->conf;
-    u->ssl = op->up->ssl != NULL;
+    u->ssl = op->peer.up->ssl != NULL;
     u->create_request = call_create_request;
     u->reinit_request = call_reinit_request;
     u->process_header = call_process_header;
@@ -237,7 +239,7 @@ create(vault_request_t *vr, vault_upstream_t *up,
     if (op) {
         op->pool = pool;
         op->vr = vr;
-        op->up = up;
+        op->peer.up = up;
         op->call = call;
 
         if (prepare(op) == NGX_OK) {
@@ -348,6 +350,8 @@ copy_error(ngx_pool_t *pool, vault_upstream_op_t *op,
         error = op->error[0] ? (const char *) op->error : "cannot be started";
     }
 
+    answer->too_large = op->parse.too_large;
+
     return copy_text(pool, &answer->error, (u_char *) error,
                      ngx_strlen(error));
 }
@@ -371,14 +375,14 @@ vault_upstream_attempt(vault_request_t *vr, vault_upstream_t *up,
     }
 
     /* only what may be asked twice risks a connection that is just closing */
-    op->fresh = fresh || !may_repeat(call);
-    op->addresses = *addresses;
+    op->peer.fresh = fresh || !may_repeat(call);
+    op->peer.addresses = *addresses;
 
     ngx_http_upstream_init(&op->standin.sub);
 
     (void) vault_wait(vr, 0, call_cancel, op);
 
-    again = op->kept && op->silent;
+    again = op->peer.kept && op->silent;
 
     rc = op->parse.whole ? copy_answer(vr->pool, &op->parse, answer)
                          : copy_error(vr->pool, op, answer);

@@ -7,6 +7,7 @@
 #include <netdb.h>
 
 #include "upstream_part.h"
+#include "upstream_pass.h"
 
 
 #define NAME_LIFE  30                 /* seconds */
@@ -85,15 +86,30 @@ vault_upstream_literal(ngx_pool_t *pool, vault_upstream_t *up)
 }
 
 
+ngx_uint_t
+vault_upstream_is_warm(vault_upstream_t *up)
+{
+    return up->literal || (up->known && ngx_time() - up->found <= NAME_LIFE);
+}
+
+
+ngx_int_t
+vault_upstream_warm(vault_request_t *vr, vault_upstream_t *up,
+    ngx_str_t *error)
+{
+    vault_upstream_addresses_t  addresses;
+
+    return vault_upstream_look_up(vr, up, &addresses, error);
+}
+
+
 ngx_int_t
 vault_upstream_look_up(vault_request_t *vr, vault_upstream_t *up,
     vault_upstream_addresses_t *addresses, ngx_str_t *error)
 {
     look_up_t  *job;
 
-    if (!up->literal
-        && (!up->known || ngx_time() - up->found > NAME_LIFE))
-    {
+    if (!vault_upstream_is_warm(up)) {
         job = vault_calloc(vr, sizeof(look_up_t));
         job->host = (const char *) up->host.data;
         job->port = up->port;

@@ -41,6 +41,8 @@ malformed(vault_upstream_parse_t *p)
 static ngx_int_t
 too_large(vault_upstream_parse_t *p)
 {
+    p->too_large = 1;
+
     return refuse(p, "the answer is too large");
 }
 
@@ -55,8 +57,9 @@ is_named(const ngx_keyval_t *header, const char *name)
 
 
 /* What says where the body ends; two opinions about that are none. */
-static ngx_int_t
-weigh_header(vault_upstream_parse_t *p, const ngx_keyval_t *header)
+ngx_int_t
+vault_upstream_parse_weigh(vault_upstream_parse_t *p,
+    const ngx_keyval_t *header)
 {
     const ngx_str_t  *value = &header->value;
 
@@ -111,7 +114,7 @@ add_header(vault_upstream_parse_t *p, ngx_http_request_t *r)
     header->value.data = r->header_start;
     header->value.len = r->header_end - r->header_start;
 
-    return weigh_header(p, header);
+    return vault_upstream_parse_weigh(p, header);
 }
 
 
@@ -228,8 +231,9 @@ parse_headers(vault_upstream_op_t *op, ngx_http_request_t *r, ngx_buf_t *b)
 }
 
 
-static ngx_int_t
-parse_chunk(vault_upstream_parse_t *p, ngx_http_request_t *r, ngx_buf_t *b)
+ngx_int_t
+vault_upstream_parse_chunk(vault_upstream_parse_t *p, ngx_http_request_t *r,
+    ngx_buf_t *b)
 {
 #if (nginx_version >= 1027002)
     return ngx_http_parse_chunked(r, b, &p->chunks, 0);
@@ -247,7 +251,7 @@ parse_chunks(vault_upstream_op_t *op, ngx_http_request_t *r, ngx_buf_t *b)
     vault_upstream_parse_t  *p = &op->parse;
 
     for ( ;; ) {
-        rc = parse_chunk(p, r, b);
+        rc = vault_upstream_parse_chunk(p, r, b);
 
         if (rc != NGX_OK) {
             break;
@@ -317,6 +321,8 @@ vault_upstream_parse(vault_upstream_op_t *op, ngx_http_request_t *r,
 {
     ngx_int_t                rc;
     vault_upstream_parse_t  *p = &op->parse;
+
+    p->top = ngx_max(p->top, b->last);
 
     do {
         switch (p->part) {

@@ -22,6 +22,7 @@
 
 #define VAULT_UPSTREAM_ADDRESSES  8   /* of a host */
 #define VAULT_UPSTREAM_IDLE       16  /* connections kept, of a worker */
+#define VAULT_UPSTREAM_SIBLINGS   4
 #define VAULT_UPSTREAM_HEAD       (16 * 1024)
 #define VAULT_UPSTREAM_BODY       (64 * 1024)
 
@@ -51,6 +52,9 @@ struct vault_upstream_s {
     ngx_ssl_t                   *ssl; /* NULL: plain */
     ngx_uint_t                   literal;  /* the host is an address */
     ngx_uint_t                   trusts_system;  /* no authority is named */
+    ngx_str_t                    name;     /* that its certificate has */
+    ngx_uint_t                   insecure; /* whatever it has */
+    ngx_uint_t                   named;    /* the name was given */
 
     ngx_http_upstream_conf_t     conf;
     ngx_http_upstream_srv_conf_t  srv;
@@ -64,6 +68,7 @@ struct vault_upstream_s {
     ngx_queue_t                  spare;
     vault_upstream_kept_t        kept[VAULT_UPSTREAM_IDLE];
     ngx_ssl_session_t           *session;
+    vault_upstream_t            *sibling;  /* the next of them */
 };
 
 /* The answer, as far as it has come. */
@@ -77,12 +82,24 @@ typedef struct {
     size_t                       size;     /* of the body, so far */
     off_t                        length;   /* announced; or -1 */
     const char                  *error;
+    u_char                      *top;      /* as far as the buffer was used */
+    unsigned                     too_large:1;
     unsigned                     bodiless:1;  /* the request was HEAD */
     unsigned                     chunked:1;
     unsigned                     close:1;  /* the peer will close */
     unsigned                     until_close:1;
     unsigned                     whole:1;
 } vault_upstream_parse_t;
+
+/* Which connection a request takes; what nginx's peer.data points to. */
+typedef struct {
+    vault_upstream_t            *up;
+    vault_upstream_addresses_t   addresses;
+    ngx_uint_t                   next;     /* address to try */
+    vault_upstream_address_t     taken;    /* of a kept connection */
+    unsigned                     fresh:1;  /* on a new connection only */
+    unsigned                     kept:1;   /* it is on a kept one */
+} vault_upstream_peer_t;
 
 typedef struct vault_upstream_op_s  vault_upstream_op_t;
 
@@ -100,21 +117,16 @@ typedef struct {
 } vault_upstream_standin_t;
 
 struct vault_upstream_op_s {
+    vault_upstream_peer_t        peer;     /* first */
     ngx_pool_t                  *pool;     /* of this call alone */
     vault_request_t             *vr;
-    vault_upstream_t            *up;
     const vault_upstream_call_t  *call;
     vault_upstream_standin_t     standin;
     ngx_http_upstream_conf_t     conf;     /* with the call's timeouts */
-    vault_upstream_addresses_t   addresses;
-    ngx_uint_t                   next;     /* address to try */
-    vault_upstream_address_t     taken;    /* of a kept connection */
     ngx_buf_t                   *head;     /* of the request; has secrets */
     ngx_msec_t                   since;    /* the answer's first byte came */
     vault_upstream_parse_t       parse;
     u_char                       error[128];
-    unsigned                     fresh:1;  /* on a new connection only */
-    unsigned                     kept:1;   /* it is on a kept one */
     unsigned                     silent:1; /* no byte came, in time */
     unsigned                     answering:1;
     unsigned                     finished:1;
@@ -136,9 +148,21 @@ void vault_upstream_peers(vault_upstream_t *up);
 ngx_int_t vault_upstream_peer_init(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *srv);
 
+/* A connection for pc: NGX_DONE if it is open, NGX_OK if not. */
+ngx_int_t vault_upstream_peer_get(ngx_peer_connection_t *pc, void *data);
+
+/* Why a try ends without a whole answer. */
+const char *vault_upstream_peer_why(ngx_connection_t *c,
+    ngx_http_upstream_t *u);
+
+/* Takes pc's for later, if it is good. */
+void vault_upstream_peer_keep(vault_upstream_peer_t *peer,
+    ngx_peer_connection_t *pc);
+
 /* upstream_tls.c */
 ngx_int_t vault_upstream_tls(ngx_conf_t *cf, vault_upstream_t *up,
-    const char *ca_file);
+    const vault_upstream_tls_t *tls);
+void vault_upstream_tls_name(vault_upstream_t *up);
 ngx_int_t vault_upstream_tls_expect(ngx_connection_t *c,
     vault_upstream_t *up);
 ngx_int_t vault_upstream_tls_begin(ngx_peer_connection_t *pc, void *data);
@@ -150,6 +174,10 @@ ngx_int_t vault_upstream_compose(vault_upstream_op_t *op, ngx_chain_t **out);
 
 /* upstream_parse.c: NGX_OK when whole, NGX_AGAIN, or NGX_ERROR. */
 ngx_int_t vault_upstream_parse(vault_upstream_op_t *op,
+    ngx_http_request_t *r, ngx_buf_t *b);
+ngx_int_t vault_upstream_parse_weigh(vault_upstream_parse_t *p,
+    const ngx_keyval_t *header);
+ngx_int_t vault_upstream_parse_chunk(vault_upstream_parse_t *p,
     ngx_http_request_t *r, ngx_buf_t *b);
 size_t vault_upstream_max(const vault_upstream_call_t *call);
 

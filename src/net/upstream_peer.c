@@ -12,7 +12,6 @@
 #define KEEP_REQUESTS  1000
 
 
-static ngx_int_t peer_get(ngx_peer_connection_t *pc, void *data);
 static void peer_free(ngx_peer_connection_t *pc, void *data,
     ngx_uint_t state);
 static void kept_event(ngx_event_t *ev);
@@ -42,9 +41,9 @@ vault_upstream_peer_init(ngx_http_request_t *r,
     ngx_peer_connection_t  *pc = &r->upstream->peer;
 
     pc->data = op;
-    pc->get = peer_get;
+    pc->get = vault_upstream_peer_get;
     pc->free = peer_free;
-    pc->tries = op->addresses.n;
+    pc->tries = op->peer.addresses.n;
     pc->set_session = vault_upstream_tls_begin;
     pc->save_session = vault_upstream_tls_save;
 
@@ -111,14 +110,9 @@ kept_nothing(ngx_event_t *ev)
 
 
 static ngx_uint_t
-may_keep(vault_upstream_op_t *op, ngx_connection_t *c)
+may_keep(ngx_connection_t *c)
 {
-    ngx_http_upstream_t  *u = op->standin.sub.upstream;
-
-    return op->parse.whole && !op->parse.close
-           && u->request_body_sent
-           && u->buffer.pos == u->buffer.last
-           && !c->read->eof && !c->read->error && !c->read->timedout
+    return !c->read->eof && !c->read->error && !c->read->timedout
            && !c->write->error && !c->write->timedout
            && c->requests < KEEP_REQUESTS
            && ngx_current_msec - c->start_time < KEEP_AGE
@@ -127,12 +121,17 @@ may_keep(vault_upstream_op_t *op, ngx_connection_t *c)
 }
 
 
-static void
-keep(vault_upstream_op_t *op, ngx_peer_connection_t *pc)
+void
+vault_upstream_peer_keep(vault_upstream_peer_t *peer,
+    ngx_peer_connection_t *pc)
 {
-    vault_upstream_t       *up = op->up;
+    vault_upstream_t       *up = peer->up;
     ngx_connection_t       *c = pc->connection;
     vault_upstream_kept_t  *kept;
+
+    if (!may_keep(c)) {
+        return;
+    }
 
     if (ngx_queue_empty(&up->spare)) {        /* the one longest unused */
         kept_close(ngx_queue_data(ngx_queue_last(&up->idle),
@@ -204,21 +203,21 @@ close_rested(ngx_queue_t *idle)
 
 
 static ngx_int_t
-take(vault_upstream_op_t *op, ngx_peer_connection_t *pc)
+take(vault_upstream_peer_t *peer, ngx_peer_connection_t *pc)
 {
     ngx_connection_t       *c;
     vault_upstream_kept_t  *kept;
 
-    close_rested(&op->up->idle);
+    close_rested(&peer->up->idle);
 
-    if (op->fresh || ngx_queue_empty(&op->up->idle)) {
+    if (peer->fresh || ngx_queue_empty(&peer->up->idle)) {
         return NGX_DECLINED;
     }
 
-    kept = ngx_queue_data(ngx_queue_head(&op->up->idle),
+    kept = ngx_queue_data(ngx_queue_head(&peer->up->idle),
                           vault_upstream_kept_t, queue);
     ngx_queue_remove(&kept->queue);
-    ngx_queue_insert_tail(&op->up->spare, &kept->queue);
+    ngx_queue_insert_tail(&peer->up->spare, &kept->queue);
 
     c = kept->connection;
     kept->connection = NULL;
@@ -233,12 +232,12 @@ take(vault_upstream_op_t *op, ngx_peer_connection_t *pc)
     set_log(c, pc->log);
 
     /* of this call's own: the place may be filled again meanwhile */
-    op->taken = kept->address;
-    op->taken.name.data = op->taken.text;
+    peer->taken = kept->address;
+    peer->taken.name.data = peer->taken.text;
 
-    pc->sockaddr = &op->taken.sockaddr.sockaddr;
-    pc->socklen = op->taken.socklen;
-    pc->name = &op->taken.name;
+    pc->sockaddr = &peer->taken.sockaddr.sockaddr;
+    pc->socklen = peer->taken.socklen;
+    pc->name = &peer->taken.name;
     pc->connection = c;
     pc->cached = 1;
 
@@ -246,22 +245,22 @@ take(vault_upstream_op_t *op, ngx_peer_connection_t *pc)
 }
 
 
-static ngx_int_t
-peer_get(ngx_peer_connection_t *pc, void *data)
+ngx_int_t
+vault_upstream_peer_get(ngx_peer_connection_t *pc, void *data)
 {
-    vault_upstream_op_t       *op = data;
+    vault_upstream_peer_t     *peer = data;
     vault_upstream_address_t  *address;
 
-    op->kept = 0;
+    peer->kept = 0;
     pc->cached = 0;
     pc->connection = NULL;
 
-    if (take(op, pc) == NGX_DONE) {
-        op->kept = 1;
+    if (take(peer, pc) == NGX_DONE) {
+        peer->kept = 1;
         return NGX_DONE;
     }
 
-    address = &op->addresses.list[op->next++ % op->addresses.n];
+    address = &peer->addresses.list[peer->next++ % peer->addresses.n];
     address->name.data = address->text;
 
     pc->sockaddr = &address->sockaddr.sockaddr;
@@ -272,11 +271,10 @@ peer_get(ngx_peer_connection_t *pc, void *data)
 }
 
 
-static const char *
-why(vault_upstream_op_t *op, ngx_connection_t *c)
+const char *
+vault_upstream_peer_why(ngx_connection_t *c, ngx_http_upstream_t *u)
 {
-    ngx_uint_t            late;
-    ngx_http_upstream_t  *u = op->standin.sub.upstream;
+    ngx_uint_t  late;
 
     late = c && (c->read->timedout || c->write->timedout);
 
@@ -288,16 +286,27 @@ why(vault_upstream_op_t *op, ngx_connection_t *c)
         return late ? "connecting timed out" : "cannot connect";
     }
 
-    if (op->parse.error) {
-        return op->parse.error;
-    }
-
     if (u->buffer.last == u->buffer.start) {
-        op->silent = !late;
         return late ? "timed out" : "closed without an answer";
     }
 
     return late ? "timed out in the answer" : "closed in the answer";
+}
+
+
+static const char *
+why(vault_upstream_op_t *op, ngx_connection_t *c)
+{
+    ngx_http_upstream_t  *u = op->standin.sub.upstream;
+
+    if (op->parse.error) {
+        return op->parse.error;
+    }
+
+    op->silent = u->request_sent && u->buffer.last == u->buffer.start
+                 && c && !c->read->timedout && !c->write->timedout;
+
+    return vault_upstream_peer_why(c, u);
 }
 
 
@@ -327,6 +336,16 @@ drain(vault_upstream_op_t *op, ngx_connection_t *c)
 }
 
 
+static ngx_uint_t
+is_clean(vault_upstream_op_t *op)
+{
+    ngx_http_upstream_t  *u = op->standin.sub.upstream;
+
+    return !op->parse.close && u->request_body_sent
+           && u->buffer.pos == u->buffer.last;
+}
+
+
 /*
  * The end of a connection's part in a call.  Another address is tried only if
  * nothing was sent yet.
@@ -349,8 +368,8 @@ peer_free(ngx_peer_connection_t *pc, void *data, ngx_uint_t state)
     }
 
     if (op->parse.whole) {
-        if (!(state & NGX_PEER_FAILED) && c && may_keep(op, c)) {
-            keep(op, pc);
+        if (!(state & NGX_PEER_FAILED) && c && is_clean(op)) {
+            vault_upstream_peer_keep(&op->peer, pc);
         }
 
     } else {
@@ -380,5 +399,9 @@ vault_upstream_stop(vault_upstream_t *up)
     if (up->session) {
         ngx_ssl_free_session(up->session);
         up->session = NULL;
+    }
+
+    if (up->sibling) {
+        vault_upstream_stop(up->sibling);
     }
 }

@@ -60,7 +60,7 @@ vault_upstream_standin(vault_upstream_op_t *op,
     ngx_http_request_t        *sub;
     vault_upstream_standin_t  *standin = &op->standin;
 
-    standin->up = op->up;
+    standin->up = op->peer.up;
     standin->ctx.connection = &standin->connection;
     standin->ctx.request = &standin->main;
     standin->ctx.current_request = &standin->sub;

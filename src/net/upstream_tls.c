@@ -18,14 +18,15 @@ tls_cleanup(void *data)
 
 /* A file that somebody names is read at once, so that mistakes are seen. */
 static ngx_int_t
-tls_trust(ngx_conf_t *cf, SSL_CTX *ctx, const char *ca_file)
+tls_trust(ngx_conf_t *cf, SSL_CTX *ctx, const vault_upstream_tls_t *tls)
 {
-    if (SSL_CTX_load_verify_locations(ctx, ca_file, NULL) == 1) {
+    if (SSL_CTX_load_verify_locations(ctx, tls->ca_file, tls->ca_path) == 1) {
         return NGX_OK;
     }
 
     ngx_ssl_error(NGX_LOG_EMERG, cf->log, 0,
-                  "the certificates of \"%s\" cannot be read", ca_file);
+                  "the certificates of \"%s\" cannot be read",
+                  tls->ca_file ? tls->ca_file : tls->ca_path);
 
     return NGX_ERROR;
 }
@@ -62,8 +63,48 @@ tls_trust_system(SSL_CTX *ctx, ngx_log_t *log)
 }
 
 
+static ngx_int_t
+tls_identity(ngx_conf_t *cf, SSL_CTX *ctx, const vault_upstream_tls_t *tls)
+{
+    if (tls->cert == NULL) {
+        return NGX_OK;
+    }
+
+    if (SSL_CTX_use_certificate_chain_file(ctx, tls->cert) == 1
+        && SSL_CTX_use_PrivateKey_file(ctx, tls->key, SSL_FILETYPE_PEM) == 1
+        && SSL_CTX_check_private_key(ctx) == 1)
+    {
+        return NGX_OK;
+    }
+
+    ngx_ssl_error(NGX_LOG_EMERG, cf->log, 0,
+                  "the certificate \"%s\" and the key \"%s\" cannot be used",
+                  tls->cert, tls->key);
+    return NGX_ERROR;
+}
+
+
+/* Whom we expect: the host, unless another name was given. */
+void
+vault_upstream_tls_name(vault_upstream_t *up)
+{
+    ngx_uint_t  name;
+
+    if (!up->named) {
+        up->name = up->host;
+    }
+
+    name = up->named || !up->literal;
+
+    up->srv.host = up->name;          /* nginx takes the name from there */
+    up->conf.ssl_verify = name && !up->insecure;
+    up->conf.ssl_server_name = name;
+}
+
+
 ngx_int_t
-vault_upstream_tls(ngx_conf_t *cf, vault_upstream_t *up, const char *ca_file)
+vault_upstream_tls(ngx_conf_t *cf, vault_upstream_t *up,
+    const vault_upstream_tls_t *tls)
 {
     ngx_ssl_t           *ssl;
     ngx_pool_cleanup_t  *cln;
@@ -76,6 +117,7 @@ vault_upstream_tls(ngx_conf_t *cf, vault_upstream_t *up, const char *ca_file)
     }
 
     ssl->log = cf->log;
+    up->trusts_system = !tls->ca_file && !tls->ca_path && !tls->insecure;
 
     if (ngx_ssl_create(ssl, NGX_SSL_TLSv1_2|NGX_SSL_TLSv1_3, NULL)
         != NGX_OK)
@@ -86,20 +128,28 @@ vault_upstream_tls(ngx_conf_t *cf, vault_upstream_t *up, const char *ca_file)
     cln->handler = tls_cleanup;
     cln->data = ssl;
 
-    SSL_CTX_set_verify(ssl->ctx, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_verify(ssl->ctx, tls->insecure ? SSL_VERIFY_NONE
+                                               : SSL_VERIFY_PEER, NULL);
 
-    if ((ca_file && tls_trust(cf, ssl->ctx, ca_file) != NGX_OK)
+    if ((!up->trusts_system && tls_trust(cf, ssl->ctx, tls) != NGX_OK)
+        || tls_identity(cf, ssl->ctx, tls) != NGX_OK
         || ngx_ssl_client_session_cache(cf, ssl, 1) != NGX_OK)
     {
         return NGX_ERROR;
     }
 
     up->ssl = ssl;
-    up->trusts_system = ca_file == NULL;
     up->conf.ssl = ssl;
     up->conf.ssl_session_reuse = 1;   /* or tls_begin() would not be called */
-    up->conf.ssl_verify = !up->literal;
-    up->conf.ssl_server_name = !up->literal;
+    up->insecure = tls->insecure;
+
+    if (tls->name) {
+        up->named = 1;
+        up->name.data = (u_char *) tls->name;
+        up->name.len = ngx_strlen(tls->name);
+    }
+
+    vault_upstream_tls_name(up);
 
     return NGX_OK;
 }
@@ -110,7 +160,7 @@ vault_upstream_tls_expect(ngx_connection_t *c, vault_upstream_t *up)
 {
     int          rc;
     SSL         *ssl = c->ssl->connection;
-    const char  *host = (const char *) up->host.data;
+    const char  *host = (const char *) up->name.data;
 
     if (up->trusts_system
         && tls_trust_system(up->ssl->ctx, c->log) != NGX_OK)
@@ -118,7 +168,10 @@ vault_upstream_tls_expect(ngx_connection_t *c, vault_upstream_t *up)
         return NGX_ERROR;
     }
 
-    if (up->literal) {
+    if (up->insecure) {
+        rc = 1;
+
+    } else if (up->literal && !up->named) {
         rc = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host);
 
     } else {
@@ -133,22 +186,22 @@ vault_upstream_tls_expect(ngx_connection_t *c, vault_upstream_t *up)
 ngx_int_t
 vault_upstream_tls_begin(ngx_peer_connection_t *pc, void *data)
 {
-    vault_upstream_op_t  *op = data;
+    vault_upstream_peer_t  *peer = data;
 
-    if (vault_upstream_tls_expect(pc->connection, op->up) != NGX_OK) {
+    if (vault_upstream_tls_expect(pc->connection, peer->up) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    return op->up->session
-           ? ngx_ssl_set_session(pc->connection, op->up->session) : NGX_OK;
+    return peer->up->session
+           ? ngx_ssl_set_session(pc->connection, peer->up->session) : NGX_OK;
 }
 
 
 void
 vault_upstream_tls_save(ngx_peer_connection_t *pc, void *data)
 {
-    ngx_ssl_session_t    *session;
-    vault_upstream_op_t  *op = data;
+    ngx_ssl_session_t      *session;
+    vault_upstream_peer_t  *peer = data;
 
     session = ngx_ssl_get_session(pc->connection);
 
@@ -156,11 +209,11 @@ vault_upstream_tls_save(ngx_peer_connection_t *pc, void *data)
         return;
     }
 
-    if (op->up->session) {
-        ngx_ssl_free_session(op->up->session);
+    if (peer->up->session) {
+        ngx_ssl_free_session(peer->up->session);
     }
 
-    op->up->session = session;
+    peer->up->session = session;
 }
 
 

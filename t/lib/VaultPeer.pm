@@ -6,6 +6,11 @@
 #   $aws->state->{issued};
 #   $aws->stop;
 #
+# vault.py, which is a Vault, also has
+#
+#   $vault->count('login'); $vault->asked;     # counts, log of what came
+#   $vault->clear;
+#
 # A peer ends with its test: it serves until its standard input is closed.
 
 package VaultPeer;
@@ -29,10 +34,12 @@ sub new {
     my $port = <$out>;
 
     die "$script did not start\n" if !defined $port;
-    chomp $port;
 
-    return bless { pid => $pid, in => $in, out => $out, port => $port },
-                 $class;
+    # a second port is that of its control
+    ($port, my $control) = split ' ', $port;
+
+    return bless { pid => $pid, in => $in, out => $out, port => $port,
+                   control_port => $control || $port }, $class;
 }
 
 
@@ -63,12 +70,21 @@ sub set {
 sub control {
     my ($self, $method, $body) = @_;
 
-    my $answer = VaultHttp::request($self->{port}, $method, '/control', [],
-                                    $body);
+    my $answer = VaultHttp::request($self->{control_port}, $method,
+                                    '/control', [], $body);
 
     die "no answer of the peer\n" if ($answer->{status} // 0) != 200;
     return VaultHttp::json($answer);
 }
+
+
+sub count { return $_[0]->state->{counts}{$_[1]} // 0 }
+
+
+sub asked { return @{$_[0]->state->{log}} }
+
+
+sub clear { return $_[0]->set(clear => JSON::PP::true, fail => []) }
 
 
 sub stop {

@@ -5,7 +5,7 @@
 
   /latest/...      metadata of an instance, version 2 only
   /container       the endpoint of a container
-  POST /           STS, AssumeRoleWithWebIdentity
+  POST /           STS, AssumeRoleWithWebIdentity and AssumeRole
   /http/...        a plain server with odd manners, for net/
 
 Each of the first three counts what it was asked and gives keys with a number:
@@ -14,6 +14,7 @@ some of the state below.
 """
 
 import datetime
+import hashlib
 import http.server
 import json
 import secrets
@@ -23,6 +24,7 @@ import time
 import urllib.parse
 
 sys.dont_write_bytecode = True
+import sigv4                            # noqa: E402
 from serve import serve                 # noqa: E402
 
 STATE = {
@@ -166,8 +168,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 != "application/x-www-form-urlencoded"):
             return self.sts_error("InvalidAction")
         form = dict(urllib.parse.parse_qsl(self.body.decode()))
-        if (form.get("Action") != "AssumeRoleWithWebIdentity"
-                or form.get("Version") != "2011-06-15"):
+        if form.get("Version") != "2011-06-15":
+            return self.sts_error("InvalidAction")
+        if form.get("Action") == "AssumeRole":
+            return self.assume_role(form)
+        if form.get("Action") != "AssumeRoleWithWebIdentity":
             return self.sts_error("InvalidAction")
         if not form.get("RoleArn", "").startswith("arn:aws:iam::"):
             return self.sts_error("ValidationError")
@@ -175,18 +180,50 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.sts_error("ValidationError")
         if form.get("WebIdentityToken") != STATE["identity"]:
             return self.sts_error("InvalidIdentityToken")
+        return self.sts_keys("AssumeRoleWithWebIdentity",
+                             "<SubjectFromWebIdentityToken>sub"
+                             "</SubjectFromWebIdentityToken>")
+
+    def assume_role(self, form):
+        """Signed by AKIDENV, of any region."""
+        if self.signature_is_wrong():
+            return self.sts_error("SignatureDoesNotMatch")
+        if not form.get("RoleArn", "").startswith("arn:aws:iam::"):
+            return self.sts_error("ValidationError")
+        if form["RoleArn"].endswith("/forbidden"):
+            return self.sts_error("AccessDenied")
+        with LOCK:
+            STATE["session"] = form.get("RoleSessionName")
+        return self.sts_keys("AssumeRole", "")
+
+    def signature_is_wrong(self):
+        credential, signed, signature = sigv4.parse_authorization(
+            self.headers.get("Authorization", ""))
+        parts = credential.split("/")
+        signed = signed.split(";")
+        if parts[0] != "AKIDENV" or parts[3:] != ["sts", "aws4_request"] \
+                or not {"host", "x-amz-date"} <= set(signed):
+            return True
+        request = sigv4.Request("POST", "/", list(self.headers.items()))
+        text = sigv4.string_to_sign(
+            self.headers["X-Amz-Date"], "/".join(parts[1:]),
+            sigv4.canonical_request(request, [], signed,
+                                    hashlib.sha256(self.body).hexdigest()))
+        return signature != sigv4.signature(
+            "hidden-env", "/".join(parts[1:]), text)
+
+    def sts_keys(self, action, more):
         keys = issue()
         return self.answer(200, (
-            f'<AssumeRoleWithWebIdentityResponse xmlns="{NAMESPACE}">'
-            "<AssumeRoleWithWebIdentityResult>"
-            "<SubjectFromWebIdentityToken>sub</SubjectFromWebIdentityToken>"
+            f'<{action}Response xmlns="{NAMESPACE}">'
+            f"<{action}Result>{more}"
             "<Credentials>"
             f"<SessionToken>{keys['Token']}</SessionToken>"
             f"<SecretAccessKey>{keys['SecretAccessKey']}</SecretAccessKey>"
             f"<Expiration>{keys['Expiration']}</Expiration>"
             f"<AccessKeyId>{keys['AccessKeyId']}</AccessKeyId>"
-            "</Credentials></AssumeRoleWithWebIdentityResult>"
-            "</AssumeRoleWithWebIdentityResponse>"), "text/xml")
+            f"</Credentials></{action}Result></{action}Response>"),
+            "text/xml")
 
     def sts_error(self, code):
         self.answer(400, (
