@@ -131,7 +131,8 @@ vault_upstream_tls(ngx_conf_t *cf, vault_upstream_t *up,
     SSL_CTX_set_verify(ssl->ctx, tls->insecure ? SSL_VERIFY_NONE
                                                : SSL_VERIFY_PEER, NULL);
 
-    if ((!up->trusts_system && tls_trust(cf, ssl->ctx, tls) != NGX_OK)
+    if (((tls->ca_file || tls->ca_path)
+         && tls_trust(cf, ssl->ctx, tls) != NGX_OK)
         || tls_identity(cf, ssl->ctx, tls) != NGX_OK
         || ngx_ssl_client_session_cache(cf, ssl, 1) != NGX_OK)
     {
