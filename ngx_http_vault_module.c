@@ -60,9 +60,15 @@ static ngx_conf_enum_t  vault_hints[] = {
 
 #define VAULT_SRV  NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF
 
+/* Values may be "env:NAME"; of secrets the setters know that themselves. */
 #define vault_srv(name, args, set, member, post)                              \
+    { ngx_string(name), VAULT_SRV|args, vault_set_from_env,                   \
+      NGX_HTTP_SRV_CONF_OFFSET, offsetof(vault_srv_conf_t, member),           \
+      &(vault_setter_t) { set, post } }
+
+#define vault_srv_secret(name, args, set, member)                             \
     { ngx_string(name), VAULT_SRV|args, set, NGX_HTTP_SRV_CONF_OFFSET,        \
-      offsetof(vault_srv_conf_t, member), post }
+      offsetof(vault_srv_conf_t, member), NULL }
 
 #define vault_any(name, args, set, member)                                    \
     { ngx_string(name), VAULT_SRV|NGX_HTTP_LOC_CONF|args, set,                \
@@ -123,16 +129,20 @@ static ngx_command_t  vault_commands[] = {
     vault_any("vault_agent_own_token", NGX_CONF_FLAG, ngx_conf_set_flag_slot,
               offsetof(vault_loc_conf_t, agent_proxy.own_token)),
 
-    vault_srv("vault_database", NGX_CONF_TAKE1, vault_set_secret,
-              database, NULL),
+    vault_srv_secret("vault_database", NGX_CONF_TAKE1, vault_set_secret,
+                     database),
     vault_srv("vault_database_connections", NGX_CONF_TAKE1,
               ngx_conf_set_num_slot, connections, &vault_connections_bounds),
     vault_srv("vault_database_timeout", NGX_CONF_TAKE1,
               ngx_conf_set_msec_slot, timeout, NULL),
     vault_srv("vault_database_strict", NGX_CONF_FLAG,
               ngx_conf_set_flag_slot, strict, NULL),
-    vault_srv("vault_jwt_key", NGX_CONF_TAKE1, vault_set_jwt_key,
-              jwt_key, NULL),
+    vault_srv_secret("vault_jwt_key", NGX_CONF_TAKE1, vault_set_jwt_key,
+                     jwt_key),
+    vault_srv("vault_lambda", NGX_CONF_FLAG, ngx_conf_set_flag_slot,
+              vault.lambda, NULL),
+    vault_srv_secret("vault_origin_secret", NGX_CONF_TAKE12,
+                     vault_set_origin_secret, vault.secrets),
     vault_srv("vault_origin", NGX_CONF_TAKE1, vault_set_origin,
               vault.origin, NULL),
     vault_srv("vault_web_vault", NGX_CONF_TAKE1, vault_set_folder,
@@ -247,6 +257,10 @@ vault_load_key(ngx_cycle_t *cycle, vault_srv_conf_t *scf)
     const char       *err;
     ngx_file_info_t   fi;
 
+    if (scf->jwt_shared) {
+        return NGX_OK;                /* each worker asks: rules/signing.h */
+    }
+
     if (scf->jwt_pem.len) {
         scf->vault.keyring = vault_keyring_from_pem(cycle->pool,
                                                     &scf->jwt_pem, &err);
@@ -315,6 +329,27 @@ vault_start_jobs(ngx_cycle_t *cycle, vault_srv_conf_t **scf, ngx_uint_t n)
 }
 
 
+/*
+ * What goes on by itself.  On Lambda nothing does: the first query connects,
+ * and an event is the clock.
+ */
+static ngx_int_t
+vault_start_work(ngx_cycle_t *cycle, vault_srv_conf_t **scf, ngx_uint_t n)
+{
+    vault_conf_t  *conf = &scf[n]->vault;
+
+    if (conf->lambda) {
+        return NGX_OK;
+    }
+
+    if (vault_task_start(conf, "start", 0, vault_db_prepare, NULL) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return vault_start_jobs(cycle, scf, n);
+}
+
+
 static ngx_int_t
 vault_start_vaults(ngx_cycle_t *cycle, vault_main_conf_t *mcf)
 {
@@ -323,9 +358,7 @@ vault_start_vaults(ngx_cycle_t *cycle, vault_main_conf_t *mcf)
 
     for (i = 0; i < mcf->vaults.nelts; i++) {
         if (vault_db_start(scf[i]->vault.db, cycle) != NGX_OK
-            || vault_task_start(&scf[i]->vault, "start", 0, vault_db_prepare,
-                                NULL) != NGX_OK
-            || vault_start_jobs(cycle, scf, i) != NGX_OK)
+            || vault_start_work(cycle, scf, i) != NGX_OK)
         {
             return NGX_ERROR;
         }

@@ -68,6 +68,9 @@ my $answer = nginx_test("$base$location");
 ok($answer->{ok}, 'two lines are a whole configuration')
     or diag $answer->{text};
 ok(!-e "$root/jwt.pem", 'a test of the configuration makes no key');
+ok(nginx_test("${base}vault_jwt_key database;\n$location")->{ok},
+   'the key may be in the database');
+refused('vault_jwt_key database; vault_jwt_key a;', qr/is duplicate/);
 
 refused('vault_signups maybe;', qr/"vault_signups".*"on" or "off"/);
 refused('vault_signups on; vault_signups off;', qr/is duplicate/);
@@ -235,6 +238,34 @@ save('bad.pem', "no key\n");
 
 ok(nginx_test("vault_database file:$url;\n$location")->{ok},
    'the database from a file');
+for my $case (
+    [ 'vault_origin_secret short;',              qr/16 bytes/ ],
+    [ 'vault_origin_secret env:VAULT_NO_SUCH;',  qr/is not set/ ],
+    [ 'vault_origin_secret env:VAULT_NO_SUCH:-;', qr/16 bytes/ ],
+    [ 'vault_origin_secret a b c;',           qr/number of arguments/ ],
+    [ 'vault_lambda maybe;',                     qr/invalid value/ ],
+    [ 'vault_trash_days env:VAULT_NO_SUCH;',     qr/is not set/ ],
+    [ 'vault_trash_days env:VAULT_NO_SUCH:-x;',  qr/number of days/ ],
+    [ 'vault_trash_days env:VAULT_NO_SUCH:x;',   qr/env:NAME:-DEFAULT/ ],
+    [ 'vault_trash_days env::-30;',              qr/env:NAME:-DEFAULT/ ],
+) {
+    refused(@$case);
+}
+
+for my $takes ('vault_origin_secret 0123456789abcdef env:VAULT_NO_SUCH:-;',
+               'vault_trash_days env:VAULT_NO_SUCH:-30;',
+               'vault_trash_days env:VAULT_NO_SUCH:-;',
+               'vault_trash_days env:VAULT_T_DAYS;',
+               'vault_lambda env:VAULT_NO_SUCH:-on;')
+{
+    ok(nginx_test("vault_database sqlite:$root/v.db;\n$takes\n$location",
+                  VAULT_T_DAYS => 7)->{ok}, "taken: $takes");
+}
+
+ok(!nginx_test("vault_database sqlite:$root/v.db;\n"
+               . "vault_trash_days env:VAULT_T_DAYS;\n$location",
+               VAULT_T_DAYS => 'seven')->{ok}, 'a wrong value is refused');
+
 ok(nginx_test("vault_database env:VAULT_T_URL;\n$location",
               VAULT_T_URL => "sqlite:$root/v.db")->{ok},
    'the database from the environment');

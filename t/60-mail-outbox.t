@@ -223,6 +223,15 @@ sub test_end {
     is(left(), 0, 'what is of no use any more is given up');
     like($server->log_text, qr/is given up: after 11 tries/, '  and told');
     is(@{$mail->messages}, 0, '  and not sent');
+    is(status($server)->{mail}{givenUp}, 1, '  and counted');
+
+    VaultMail::queue($server, 'welcome', 'torn@example.com');
+    sql("UPDATE mails SET due_at = 0, variables = '{'");
+    call($server, 'POST', '/api/debug/mail/run');
+    is(left(), 0, 'what cannot be read is given up');
+    like($server->log_text, qr/is given up: .*row cannot be read/,
+         '  and told');
+    is(status($server)->{mail}{givenUp}, 2, '  and counted');
 
     VaultMail::queue($server, 'two-factor-code', 'code@example.com',
                      life => 600);

@@ -122,6 +122,36 @@ sub test_refused {
 }
 
 
+# What is lost is told each time, what to do once
+
+sub test_once {
+    my $ses = VaultPeer->new('ses.py');
+    my $server = vault($ses);
+
+    $ses->set(fault => 'paused');
+    VaultMail::queue($server, 'welcome', "user$_\@example.com") for 1 .. 3;
+    left_is(0);
+
+    my @lines = $server->log_text =~ /given up: SES answers 400 Sending/g;
+    my @remedies = $server->log_text =~ /sending is paused in SES/g;
+    is(@lines, 3, 'three mails are lost, and told');
+    is(@remedies, 1, 'what to do, once');
+    is(call($server, 'GET', '/vault-status')->{json}{mail}{givenUp}, 3,
+       'and counted');
+    ends_clean($server);
+}
+
+
+sub left_is {
+    my ($n) = @_;
+
+    for (1 .. 100 * $VaultNginx::SLOW) {
+        return if sql('SELECT count(*) FROM mails') == $n;
+        sleep 0.05;
+    }
+}
+
+
 sub test_keys {
     my $ses = VaultPeer->new('ses.py');
 
@@ -161,6 +191,7 @@ sub test_keys {
 
 test_messages();
 test_refused();
+test_once();
 test_keys();
 
 done_testing();

@@ -151,6 +151,8 @@ my $verified;
 
     is(ask('POST', 'send-email', \%form)->{status}, 200, 'send-email');
     my $code = next_code($box);
+    like($mail->messages->[-1]{parts}{'text/plain'},
+         qr/^The account alice\@example\.com at /, 'which says for whom');
     my %set = (%form, token => $code);
 
     fails(ask('PUT', 'email', { %set, token => other($code) }),
@@ -221,6 +223,8 @@ my $session;
 
     is($send->()->{status}, 200, 'the right password sends a code');
     my $code = next_code($box);
+    like($mail->messages->[-1]{parts}{'text/plain'},
+         qr/ as alice\@example\.com, type this code:/, 'for the account');
 
     is_deeply(token_of(second => [1, other($code)])->{json}, $wrong,
               'a wrong code');

@@ -9,7 +9,7 @@ use Time::HiRes qw(sleep time);
 
 use VaultMail;
 use VaultFlow;
-use VaultServer qw(sql);
+use VaultServer qw(sql meanwhile);
 use VaultTest 'debug';
 
 my $DAY = 86400;
@@ -130,6 +130,15 @@ sub test_change {
             'This email address is in use already.', '  but rules');
     empty(post($server, 'email', { %frank, token => 'x' }, as => 'frank'),
           200, '  and anything will do');
+
+    # somebody else takes the address in the same instant
+    my $holder = meanwhile("UPDATE users SET email = 'both\@example.com'"
+                           . " WHERE email = 'taken\@example.com'");
+    refused(post($server, 'email', { %frank, newEmail => 'both@example.com' },
+                 as => 'frank'), 'This email address is in use already.',
+            'two who take one address at once');
+    waitpid $holder, 0;
+    is($?, 0, '  the other has it');
     ends_clean($server);
     forget_users('erin', 'frank');
 }

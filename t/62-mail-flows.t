@@ -110,6 +110,16 @@ sub test_registration {
     is(sql('SELECT email_verified FROM users'
            . " WHERE email = 'old\@example.com'"), "0\n", '  and has not');
     message('old@example.com', qr/^Welcome/);
+
+    my $answer = ask($server, 'open@example.com');
+    is($answer->{status}, 200, 'the newest form there: the answer has a token');
+    no_message('open@example.com', '  and no mail');
+    is(finish($server, 'open@example.com', $answer->{json})->{status}, 200,
+       '  with which an account is made');
+    message('open@example.com', qr/^Welcome/);
+    is(sql('SELECT email_verified FROM users'
+           . " WHERE email = 'open\@example.com'"), "0\n",
+       '  and its address not proved');
     ends_clean($server);
 }
 

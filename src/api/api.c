@@ -18,6 +18,7 @@ const vault_route_t *const  vault_routes[] = {
     vault_devices_routes,
     vault_domains_routes,
     vault_email_routes,
+    vault_events_routes,
     vault_files_routes,
     vault_folders_routes,
     vault_identity_routes,

@@ -19,6 +19,7 @@ extern const vault_route_t  vault_credentials_routes[];
 extern const vault_route_t  vault_devices_routes[];
 extern const vault_route_t  vault_domains_routes[];
 extern const vault_route_t  vault_email_routes[];
+extern const vault_route_t  vault_events_routes[];
 extern const vault_route_t  vault_files_routes[];
 extern const vault_route_t  vault_folders_routes[];
 extern const vault_route_t  vault_identity_routes[];

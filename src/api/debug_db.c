@@ -18,6 +18,7 @@ static void debug_count(vault_request_t *vr);
 static void debug_atomic(vault_request_t *vr);
 static void debug_roll(vault_request_t *vr);
 static void debug_wrong(vault_request_t *vr);
+static void debug_migrate(vault_request_t *vr);
 
 
 const vault_route_t  vault_debug_db_routes[] = {
@@ -30,6 +31,7 @@ const vault_route_t  vault_debug_db_routes[] = {
     { POST,   "/api/debug/atomic/{id}", debug_atomic, VAULT_ANYONE },
     { POST,   "/api/debug/roll/{id}",   debug_roll,   VAULT_ANYONE },
     { GET,    "/api/debug/wrong/{id}",  debug_wrong,  VAULT_ANYONE },
+    { POST,   "/api/debug/migrate",     debug_migrate, VAULT_ANYONE },
     VAULT_ROUTE_END
 };
 
@@ -292,6 +294,13 @@ debug_roll(vault_request_t *vr)
     ngx_msec_t  ms = debug_arg(vr);
 
     vault_db_transaction(vr, debug_roll_body, &ms);
+}
+
+
+static void
+debug_migrate(vault_request_t *vr)
+{
+    debug_number(vr, (int64_t) vault_db_migrate(vr));
 }
 
 

@@ -36,7 +36,7 @@ debug_jobs(vault_request_t *vr)
     ngx_str_t         name = vault_query_arg(vr, "name");
     vault_jobs_sum_t  sum;
 
-    sum = vault_jobs_run(vr, name.data ? &name : NULL);
+    sum = vault_jobs_run(vr, name.data ? &name : NULL, 0);
 
     vault_reply(vr, &sum_view, &sum);
 }

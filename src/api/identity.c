@@ -4,7 +4,6 @@
  */
 
 #include "../run/route.h"
-#include "../crypto/jwt.h"
 #include "../model/account.h"
 #include "../model/id.h"
 #include "../rules/keys.h"
@@ -13,6 +12,7 @@
 #include "../rules/master.h"
 #include "../rules/profile.h"
 #include "../rules/proof.h"
+#include "../rules/signing.h"
 #include "../rules/signup.h"
 #include "../rules/token.h"
 
@@ -160,7 +160,7 @@ prelogin_nobody(vault_request_t *vr, const ngx_str_t *email)
 
     user = vault_calloc(vr, sizeof(vault_user_t));
 
-    if (vault_keyring_mac(vr->conf->keyring, email, mac) != NGX_OK) {
+    if (vault_keyring_mac(vault_signing_key(vr), email, mac) != NGX_OK) {
         vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR, "HMAC failed");
     }
 
@@ -378,8 +378,9 @@ verify_mail(vault_request_t *vr, register_form_t *form)
 
 
 /*
- * Without mail the proof goes straight back to the client, which then asks for
- * the password.  Whether the address has an account shows only at the end.
+ * Where nothing must be proved the token goes straight back to the client,
+ * which then asks for the password.  Whether the address has an account shows
+ * only at the end.
  */
 
 static void
@@ -393,7 +394,7 @@ identity_verify(vault_request_t *vr)
     vault_signup_require_open(vr, &form.email);
     register_require_may(vr, &verify_limit, &form.email);
 
-    if (vault_mailer_enabled(vr)) {
+    if (vault_signup_verifies(vr)) {
         verify_mail(vr, &form);                       /* awaits */
         vault_reply_empty(vr, NGX_HTTP_NO_CONTENT);
         return;

@@ -207,15 +207,17 @@ two_factor_send_login(vault_request_t *vr)
     vault_two_factor_t        row;
     vault_two_factor_form_t   form;
 
-    static const ngx_str_t  nothing = ngx_string("");
+    static const ngx_str_t     nothing = ngx_string("");
+    static const vault_user_t  nobody;
 
     vault_json_read(vr, &login_form, &form);
     user = vault_user_find_email(vr, &form.email);    /* awaits */
 
     if (form.session.len) {
-        known = user
-                && vault_second_proved(vr, user, &vault_second_mailing,
-                                       &nothing, &form.session);
+        known = vault_second_proved(vr, user ? user : &nobody,
+                                    &vault_second_mailing, &nothing,
+                                    &form.session)
+                && user;
 
     } else {
         known = vault_password_check(vr, &form.email, user,

@@ -7,13 +7,8 @@
 
 #include "keyring.h"
 
-#include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/rsa.h>
 
-
-#define KEY_FILE_BITS  2048
-#define KEY_FILE_MAX   (64 * 1024)
+#define KEY_FILE_MAX  (64 * 1024)
 
 
 static const char *
@@ -61,30 +56,6 @@ write_all(int fd, const char *data, size_t len)
 }
 
 
-/* A new key as PEM in memory that BIO_free() wipes; NULL if it failed. */
-static BIO *
-make_key(void)
-{
-    BIO       *bio;
-    EVP_PKEY  *key;
-
-    key = EVP_RSA_gen(KEY_FILE_BITS);
-    bio = BIO_new(BIO_s_secmem());
-
-    if (key == NULL || bio == NULL
-        || PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) != 1)
-    {
-        BIO_free(bio);
-        bio = NULL;
-    }
-
-    EVP_PKEY_free(key);
-    ERR_clear_error();
-
-    return bio;
-}
-
-
 /* The name itself must survive a power cut too; an old directory may not be
    readable, and then the system decides when. */
 static void
@@ -116,18 +87,15 @@ static const char *
 create_file(ngx_pool_t *pool, const char *path)
 {
     int         fd, failed;
-    BIO        *bio;
-    char       *temp, *pem;
+    char       *temp;
+    u_char      pem[VAULT_KEYRING_PEM];
     size_t      len;
     ngx_int_t   rc;
 
     len = ngx_strlen(path);
-
     temp = ngx_pnalloc(pool, len + sizeof(".XXXXXX"));
-    bio = make_key();
 
-    if (temp == NULL || bio == NULL) {
-        BIO_free(bio);
+    if (temp == NULL) {
         return "cannot make a key: out of memory";
     }
 
@@ -137,14 +105,16 @@ create_file(ngx_pool_t *pool, const char *path)
     fd = mkostemp(temp, O_CLOEXEC);          /* mode 0600 */
 
     if (fd == -1) {
-        failed = errno;
-        BIO_free(bio);
         return message(pool, "cannot make \"%s\": %s", path,
-                       strerror(failed));
+                       strerror(errno));
     }
 
-    len = (size_t) BIO_get_mem_data(bio, &pem);
-    rc = write_all(fd, pem, len);
+    errno = ENOMEM;
+    rc = vault_keyring_make(pem, &len);
+
+    if (rc == NGX_OK) {
+        rc = write_all(fd, (char *) pem, len);
+    }
 
     if (rc == NGX_OK && link(temp, path) == -1 && errno != EEXIST) {
         rc = NGX_ERROR;
@@ -152,7 +122,7 @@ create_file(ngx_pool_t *pool, const char *path)
 
     failed = errno;
 
-    BIO_free(bio);
+    vault_wipe(pem, sizeof(pem));
     (void) close(fd);
     (void) unlink(temp);
 

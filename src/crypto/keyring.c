@@ -11,7 +11,7 @@
 #include <openssl/rsa.h>
 
 
-#define KEY_BITS       2048
+#define KEY_BITS       2048           /* at least; and of those made here */
 #define KEY_BITS_MAX   8192           /* a signature would take a second */
 #define KEY_FILE_MAX   (64 * 1024)
 #define MAC_LABEL      "vault keyring mac 1"
@@ -154,6 +154,38 @@ vault_keyring_from_pem(ngx_pool_t *pool, const ngx_str_t *pem,
     }
 
     return keyring;
+}
+
+
+/* The BIO is of the kind that is wiped. */
+ngx_int_t
+vault_keyring_make(u_char pem[VAULT_KEYRING_PEM], size_t *len)
+{
+    BIO       *bio;
+    char      *text;
+    size_t     n;
+    EVP_PKEY  *key;
+
+    n = 0;
+    key = EVP_RSA_gen(KEY_BITS);
+    bio = BIO_new(BIO_s_secmem());
+
+    if (key && bio
+        && PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) == 1)
+    {
+        n = (size_t) BIO_get_mem_data(bio, &text);
+
+        if (n <= VAULT_KEYRING_PEM) {
+            ngx_memcpy(pem, text, n);
+            *len = n;
+        }
+    }
+
+    BIO_free(bio);
+    EVP_PKEY_free(key);
+    ERR_clear_error();
+
+    return n && n <= VAULT_KEYRING_PEM ? NGX_OK : NGX_ERROR;
 }
 
 

@@ -46,6 +46,22 @@ typedef struct {
 } vault_db_statement_t;
 
 /*
+ * Where CREATE INDEX only starts a job: it answers with a column "job_id".
+ * find: the state of the job $1, index: that of the index $1 ("valid").
+ */
+typedef struct {
+    const char  *find;
+    const char  *index;
+} vault_db_job_t;
+
+/*
+ * The most of a back end that takes 3,000 rows and 10 MiB: models count rows
+ * and bytes of their own, and cannot know of each.
+ */
+#define VAULT_DB_FEW_ROWS   2500
+#define VAULT_DB_FEW_BYTES  (4 * 1024 * 1024)
+
+/*
  * Flags of execute(): what surrounds the list, in the same round trip.  A
  * statement that fails stops the list; those after it have status RETRY and
  * no result.  BEGIN means "for writing": IMMEDIATE on SQLite.
@@ -62,11 +78,6 @@ typedef struct {
     /* Parses the URL; *err says what is wrong.  NULL on error. */
     void *(*configure)(ngx_pool_t *pool, const ngx_str_t *url,
         const char **err);
-
-    /* {{tokens}} of `sql` replaced; written to `out`, NUL-terminated, and its
-       length returned; at most `size` bytes, 0 if it does not fit or a token
-       is unknown.  Called once a statement and connection. */
-    size_t (*dialect)(const char *sql, u_char *out, size_t size);
 
     /*
      * Opens a connection: awaits up to timeout.  NULL with *status and, in the
@@ -114,6 +125,29 @@ typedef struct {
     vault_db_conn_t *(*open_reader)(vault_request_t *vr, void *conf,
         ngx_msec_t timeout, vault_db_status_e *status, ngx_str_t *error);
 
+    /*
+     * 1: servers never change the schema, a deploy step does, on a
+     * connection of its own.
+     */
+    ngx_uint_t  deployed;
+
+    vault_db_conn_t *(*open_admin)(vault_request_t *vr, void *conf,
+        ngx_msec_t timeout, vault_db_status_e *status, ngx_str_t *error);
+
+    /* After migrations: the n-th statement that lets servers in, or data NULL;
+       one that is done already may fail with "already". */
+    ngx_str_t (*grant)(void *conf, ngx_pool_t *pool, ngx_uint_t n);
+
+    const vault_db_job_t *job;        /* indexes take their time */
+
+    ngx_uint_t  marks;                /* 1: each COMMIT leaves a mark: mark.c */
+    time_t  suspect;                  /* seconds without use after which a
+                                         connection must prove that it lives */
+
+    /* What one transaction may change and send; 0: whatever it likes. */
+    int64_t  most_rows;
+    size_t  most_bytes;
+
     /* The folder of the database; and what can be said of it at once, in the
        master: NGX_ERROR after having logged it with its remedy. */
     ngx_str_t (*folder)(void *conf);
@@ -133,6 +167,7 @@ extern u_char  vault_db_integer[];
 
 extern const vault_db_adapter_t  vault_db_sqlite;
 extern const vault_db_adapter_t  vault_db_pg;
+extern const vault_db_adapter_t  vault_db_dsql;
 
 
 #endif

@@ -15,6 +15,7 @@ static const db_scheme_t  db_schemes[] = {
     { "sqlite:",       &vault_db_sqlite },
     { "postgresql://", &vault_db_pg },
     { "postgres://",   &vault_db_pg },
+    { "dsql://",       &vault_db_dsql },
     { NULL, NULL }
 };
 
@@ -125,7 +126,7 @@ vault_db_create(ngx_pool_t *pool, const ngx_str_t *url, const char **err)
     adapter = adapter_of(url);
 
     if (adapter == NULL) {
-        *err = "must be sqlite:/path/of/file or postgresql://…";
+        *err = "must be sqlite:/path/of/file, postgresql://… or dsql://…";
         return NULL;
     }
 
@@ -146,6 +147,31 @@ vault_db_create(ngx_pool_t *pool, const ngx_str_t *url, const char **err)
     }
 
     return db;
+}
+
+
+ngx_int_t
+vault_db_on_ready(vault_db_t *db, ngx_pool_t *pool, vault_db_body_pt ready,
+    void *data)
+{
+    vault_db_hook_t  *hook;
+
+    if (db->on_ready == NULL) {
+        db->on_ready = ngx_array_create(pool, 1, sizeof(vault_db_hook_t));
+        if (db->on_ready == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    hook = ngx_array_push(db->on_ready);
+    if (hook == NULL) {
+        return NGX_ERROR;
+    }
+
+    hook->run = ready;
+    hook->data = data;
+
+    return NGX_OK;
 }
 
 
@@ -199,6 +225,9 @@ vault_db_start(vault_db_t *db, ngx_cycle_t *cycle)
         vault_lane_init(&db->writer, adapter->open, db->connections);
         vault_lane_init(&db->reader, NULL, 0);
     }
+
+    vault_lane_init(&db->admin, adapter->open_admin,
+                    adapter->open_admin ? 1 : 0);
 
     db->state = VAULT_DB_NEW;
     ngx_queue_init(&db->gate);

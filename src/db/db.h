@@ -107,13 +107,27 @@ void vault_db_batch_run(vault_db_batch_t *batch);
  * Runs body(vr, data) in one transaction and commits.  The body does nothing
  * but SQL and vault_fail(): it is replayed when the database says that it
  * collided with another (SQLSTATE 40001, 40P01, SQLITE_BUSY), with a jittered
- * pause, up to 5 times, then 503.  vault_fail() inside rolls back.  Nested
+ * pause, up to 8 times, then 503.  vault_fail() inside rolls back.  Nested
  * calls join the open transaction.
  */
 typedef void (*vault_db_body_pt)(vault_request_t *vr, void *data);
 
 void vault_db_transaction(vault_request_t *vr, vault_db_body_pt body,
     void *data);
+
+/*
+ * 1 if one transaction may change so many rows and send so many bytes here; if
+ * not, model/stage.h is for what must be all or nothing.  Waits: never.
+ */
+ngx_uint_t vault_db_fits(vault_request_t *vr, int64_t rows, size_t bytes);
+
+/*
+ * Forgets marks of transactions (src/db/README.md) that were made before
+ * `before`, at most VAULT_DB_MARKS; how many.  Awaits.
+ */
+#define VAULT_DB_MARKS  500
+
+int64_t vault_db_forget_marks(vault_request_t *vr, int64_t before);
 
 /* "[\"a\",\"b\"]" of an array of ngx_str_t, for {{list $n}}. */
 ngx_str_t vault_db_json_list(vault_request_t *vr, const ngx_array_t *texts);
@@ -148,6 +162,22 @@ ngx_int_t vault_db_check(vault_db_t *db, ngx_cycle_t *cycle);
  * statement that comes earlier or after a failure does the same, and waits.
  */
 void vault_db_prepare(vault_request_t *vr, void *data);
+
+/*
+ * The deploy step: applies what is missing, on a back end too whose servers
+ * never do that by themselves (Aurora DSQL).  Safe to run again and twice at
+ * once.  The number of steps applied; awaits, for minutes where an index is
+ * built; 503 if it fails.
+ */
+ngx_uint_t vault_db_migrate(vault_request_t *vr);
+
+/*
+ * Runs ready(vr, data) in each worker when the schema has been found right,
+ * before the statements of all others.  It may run statements; if it fails,
+ * so do those who wait, and the next one tries again.
+ */
+ngx_int_t vault_db_on_ready(vault_db_t *db, ngx_pool_t *pool,
+    vault_db_body_pt ready, void *data);
 
 /* In each worker: no connection is opened here. */
 ngx_int_t vault_db_start(vault_db_t *db, ngx_cycle_t *cycle);

@@ -88,13 +88,13 @@ vault_exec_sql(const vault_db_statement_t *list, ngx_uint_t n)
 }
 
 
-/* Before the n-th replay: at random between nothing and 10 ms * 3^n. */
+/* Before the n-th replay: at random between nothing and 10 ms * 3^n, 810. */
 void
 vault_exec_pause(vault_request_t *vr, ngx_uint_t attempt)
 {
     ngx_uint_t  i, most = 10;
 
-    for (i = 0; i < attempt; i++) {
+    for (i = 0; i < ngx_min(attempt, 4); i++) {
         most *= 3;
     }
 
@@ -222,6 +222,7 @@ void
 vault_exec(vault_request_t *vr, vault_db_statement_t *list, ngx_uint_t n)
 {
     exec_body_t         body;
+    vault_db_t         *db = vr->conf->db;
     vault_db_status_e   status;
 
     if (n == 0) {
@@ -233,9 +234,12 @@ vault_exec(vault_request_t *vr, vault_db_statement_t *list, ngx_uint_t n)
         return;
     }
 
-    if (vr->conf->db->strict && list_writes(list, n)) {
+    if ((db->strict || db->adapter->marks) && list_writes(list, n)) {
 
-        /* what breaks a rule must not be committed */
+        /*
+         * What breaks a rule must not be committed; and when a COMMIT is
+         * doubtful, its results must have come before.
+         */
 
         body.list = list;
         body.n = n;

@@ -27,8 +27,8 @@ abandon(void *data)
 }
 
 
-static vault_db_status_e
-execute(vault_db_conn_t *conn, vault_request_t *vr,
+vault_db_status_e
+vault_pg_execute(vault_db_conn_t *conn, vault_request_t *vr,
     vault_db_statement_t *list, ngx_uint_t n, ngx_uint_t flags,
     ngx_msec_t timeout)
 {
@@ -131,8 +131,8 @@ on_drain(vault_db_conn_t *conn)
 }
 
 
-static void
-drain(vault_db_conn_t *conn,
+void
+vault_pg_drain(vault_db_conn_t *conn,
     void (*done)(vault_db_conn_t *conn, ngx_uint_t usable, void *data),
     void *data)
 {
@@ -153,8 +153,8 @@ drain(vault_db_conn_t *conn,
  * A server that ended since the last turn of the event loop is found by a look
  * at the socket.
  */
-static ngx_uint_t
-usable(vault_db_conn_t *conn)
+ngx_uint_t
+vault_pg_usable(vault_db_conn_t *conn)
 {
     char     byte;
     ssize_t  n;
@@ -165,7 +165,7 @@ usable(vault_db_conn_t *conn)
 
     n = recv(PQsocket(conn->pg), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 
-    if (n >= 0) {
+    if (n >= 0 || ngx_socket_errno != NGX_EAGAIN) {
         vault_pg_proceed(conn);
     }
 
@@ -177,10 +177,10 @@ usable(vault_db_conn_t *conn)
 const vault_db_adapter_t  vault_db_pg = {
     .name = "postgresql",
     .configure = vault_pg_configure,
-    .dialect = vault_pg_dialect,
     .open = vault_pg_open,
-    .execute = execute,
-    .drain = drain,
+    .execute = vault_pg_execute,
+    .drain = vault_pg_drain,
     .close = vault_pg_close,
-    .usable = usable
+    .usable = vault_pg_usable,
+    .suspect = 30
 };

@@ -44,7 +44,7 @@ write_join(u_char *p, u_char *last, const ngx_str_t *text)
 }
 
 
-static const vault_dialect_t  dialect = {
+const vault_dialect_t  vault_pg_dialect = {
     .for_update = "FOR UPDATE",
     .async = "",
     .list = write_list,
@@ -53,8 +53,10 @@ static const vault_dialect_t  dialect = {
 };
 
 
-size_t
-vault_pg_dialect(const char *sql, u_char *out, size_t size)
-{
-    return vault_dialect_expand(&dialect, sql, out, size);
-}
+const vault_dialect_t  vault_dsql_dialect = {
+    .for_update = "FOR UPDATE",
+    .async = "ASYNC",
+    .list = write_list,
+    .rows = write_rows,
+    .join = write_join
+};

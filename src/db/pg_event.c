@@ -139,7 +139,10 @@ vault_pg_consume(vault_db_conn_t *conn)
 }
 
 
-/* reason NULL: what libpq says, its first line. */
+/*
+ * reason NULL: what libpq says, its first line; all of it while it connects,
+ * for those who look for the hint.
+ */
 void
 vault_pg_lose(vault_db_conn_t *conn, const char *reason)
 {
@@ -153,7 +156,8 @@ vault_pg_lose(vault_db_conn_t *conn, const char *reason)
         reason = PQerrorMessage(conn->pg);
     }
 
-    len = strcspn(reason, "\n");
+    len = conn->state == VAULT_PG_OPENING ? ngx_strlen(reason)
+                                          : strcspn(reason, "\n");
 
     if (len == 0) {
         reason = "connection lost";

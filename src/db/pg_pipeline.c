@@ -156,12 +156,16 @@ send_statement(vault_db_conn_t *conn, const vault_db_statement_t *st,
         conn->worn = 1;
     }
 
-    slot = find_slot(conn, st->sql);
+    slot = conn->kind->prepares ? find_slot(conn, st->sql)
+                                : VAULT_PG_PREPARED;
     ngx_sprintf((u_char *) name, "v%ui%Z", slot);
 
     if (slot == VAULT_PG_PREPARED || conn->prepared[slot] == NULL) {
 
-        if (vault_pg_dialect(st->sql, sql_text, SQL_SIZE) == 0) {
+        if (vault_dialect_expand(conn->kind->dialect, st->sql, sql_text,
+                                 SQL_SIZE)
+            == 0)
+        {
             return NGX_DECLINED;
         }
 

@@ -17,7 +17,10 @@ typedef struct {
 static const state_t  states[] = {
     { "40001", VAULT_DB_RETRY },      /* serialization_failure */
     { "40P01", VAULT_DB_RETRY },      /* deadlock_detected */
+    { "OC00",  VAULT_DB_RETRY },      /* the same as DSQL's own codes */
     { "55P03", VAULT_DB_RETRY },      /* lock_not_available */
+    { "23505", VAULT_DB_RETRY },      /* unique_violation: somebody was
+                                         faster, which the replay sees */
     { "08P01", VAULT_DB_BAD },        /* wrong number of parameters */
     { "08",    VAULT_DB_GONE },       /* connection_exception */
     { "57P0",  VAULT_DB_GONE },       /* shutdown, starting up */
@@ -210,11 +213,12 @@ vault_pg_refuse(vault_db_statement_t *list, ngx_uint_t n,
  * has forgotten: another connection prepares it anew.
  */
 static ngx_uint_t
-is_stale(vault_pg_step_t *steps, ngx_uint_t i)
+is_stale(vault_db_conn_t *conn, ngx_uint_t i)
 {
-    const char  *state;
+    const char       *state;
+    vault_pg_step_t  *steps = conn->steps;
 
-    if (steps[i].kind != VAULT_PG_STATEMENT
+    if (!conn->kind->prepares || steps[i].kind != VAULT_PG_STATEMENT
         || (i > 0 && steps[i - 1].kind == VAULT_PG_PREPARE))
     {
         return 0;
@@ -289,7 +293,7 @@ vault_pg_collect(vault_db_conn_t *conn, vault_request_t *vr,
 
         if (status != VAULT_DB_OK) {
 
-            if (is_stale(conn->steps, i)) {
+            if (is_stale(conn, i)) {
                 conn->worn = 1;
                 status = VAULT_DB_RETRY;
             }

@@ -10,6 +10,7 @@
 
 
 #define POOL_HOLD_OFF  200            /* ms after a failed connect */
+#define POOL_PROBE     ((ngx_msec_t) 1000)
 
 
 typedef struct {
@@ -237,6 +238,41 @@ idle_take(vault_lane_t *lane)
 }
 
 
+/*
+ * By the wall clock: a process that was frozen has not seen the time pass, and
+ * whoever forgot its connections meanwhile did not tell.
+ */
+static ngx_uint_t
+slot_suspect(const vault_slot_t *slot)
+{
+    time_t  now = ngx_time(), limit = slot->db->adapter->suspect;
+
+    return limit && (now - slot->used_at > limit || now < slot->used_at);
+}
+
+
+/* An empty list is an empty round trip. */
+static ngx_uint_t
+slot_lives(vault_request_t *vr, vault_slot_t *slot)
+{
+    ngx_msec_t          most;
+    vault_db_status_e   status;
+
+    most = ngx_min(slot->db->timeout, POOL_PROBE);
+
+    slot_hold(vr, slot);
+    slot->dirty = 1;
+
+    status = slot->db->adapter->execute(slot->conn, vr, NULL, 0, 0, most);
+
+    vault_undefer(slot->defer);
+    slot->defer = NULL;
+    slot->dirty = 0;
+
+    return status == VAULT_DB_OK;
+}
+
+
 static void
 lane_distrust(vault_lane_t *lane)
 {
@@ -259,6 +295,33 @@ vault_slots_distrust(vault_db_t *db)
 {
     lane_distrust(&db->writer);
     lane_distrust(&db->reader);
+    lane_distrust(&db->admin);
+}
+
+
+void
+vault_slots_dismiss(vault_db_t *db)
+{
+    lane_distrust(&db->admin);
+}
+
+
+/* An idle one that lives as far as is known, or has just proved it.  Awaits. */
+static vault_slot_t *
+lane_take(vault_request_t *vr, vault_lane_t *lane)
+{
+    vault_slot_t  *slot;
+
+    for ( ;; ) {
+        slot = idle_take(lane);
+
+        if (slot == NULL || !slot_suspect(slot) || slot_lives(vr, slot)) {
+            return slot;
+        }
+
+        slot_destroy(slot);
+        lane_distrust(lane);          /* the others slept as long */
+    }
 }
 
 
@@ -380,6 +443,17 @@ lane_wait(vault_request_t *vr, vault_lane_t *lane, ngx_msec_t timeout,
 }
 
 
+static vault_lane_t *
+lane_choose(vault_request_t *vr, vault_db_t *db, ngx_uint_t write)
+{
+    if (db->migrating && vr == db->migrator && db->admin.max) {
+        return &db->admin;
+    }
+
+    return (write || db->reader.max == 0) ? &db->writer : &db->reader;
+}
+
+
 vault_slot_t *
 vault_slot_acquire(vault_request_t *vr, ngx_uint_t write)
 {
@@ -390,10 +464,10 @@ vault_slot_acquire(vault_request_t *vr, ngx_uint_t write)
     vault_lane_t    *lane;
     ngx_msec_int_t   left;
 
-    lane = (write || db->reader.max == 0) ? &db->writer : &db->reader;
+    lane = lane_choose(vr, db, write);
     end = ngx_current_msec + db->timeout;
 
-    slot = idle_take(lane);
+    slot = lane_take(vr, lane);
 
     while (slot == NULL) {
 
@@ -466,4 +540,5 @@ vault_slots_finish(vault_db_t *db)
 
     lane_finish(db, &db->reader);
     lane_finish(db, &db->writer);
+    lane_finish(db, &db->admin);
 }

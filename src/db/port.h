@@ -1,6 +1,6 @@
 /*
  * port - what the files of the port share: db.c, pool.c, exec.c, tx.c,
- * bind.c, batch.c, strict.c, migrate.c.  Adapters do not include it.
+ * bind.c, batch.c, strict.c, migrate*.c.  Adapters do not include it.
  *
  * A request takes a slot (a connection and its place in the pool), runs a
  * list of statements on it and gives it back.  From taking to giving back the
@@ -17,9 +17,11 @@
 #include "../run/await.h"
 
 
-#define VAULT_DB_REPLAYS     5        /* of what collided, then 503 */
+#define VAULT_DB_REPLAYS     8        /* of what collided, then 503 */
 #define VAULT_DB_LIFE        (50 * 60)  /* seconds a connection may live */
 #define VAULT_DB_CONNECTIONS 10
+
+#define VAULT_DB_MARK_TIME   "%014L"  /* begins the id of a mark */
 
 #define VAULT_DB_STRICT_ROWS   3000
 #define VAULT_DB_STRICT_BYTES  (10 * 1024 * 1024)
@@ -67,6 +69,8 @@ struct vault_tx_s {
     vault_slot_t    *slot;
     ngx_uint_t       begun;
     vault_strict_t   strict;
+    ngx_str_t        mark;            /* of a COMMIT, where there are marks */
+    ngx_uint_t       unsure;          /* it was sent and not answered */
     jmp_buf          replay;          /* of the body, with the status */
 };
 
@@ -75,6 +79,11 @@ typedef enum {
     VAULT_DB_MIGRATING,
     VAULT_DB_READY
 } vault_db_state_e;
+
+typedef struct {
+    vault_db_body_pt           run;
+    void                      *data;
+} vault_db_hook_t;
 
 struct vault_db_s {
     const vault_db_adapter_t  *adapter;
@@ -86,12 +95,17 @@ struct vault_db_s {
 
     vault_lane_t               writer;   /* of everything, or of writes */
     vault_lane_t               reader;   /* max 0: the writer reads */
+    vault_lane_t               admin;    /* of migrations; max 0: the writer */
 
     vault_db_state_e           state;
     vault_request_t           *migrator; /* the task that may pass */
     ngx_queue_t                gate;     /* who waits for migrations */
+    ngx_uint_t                 migrating;   /* the task may change tables */
+    ngx_uint_t                 applied;  /* steps, by the last task */
+    ngx_array_t               *on_ready; /* of vault_db_hook_t; or NULL */
     ngx_msec_t                 failed_at;
     ngx_uint_t                 failed;   /* the last migration did */
+    ngx_uint_t                 passed;   /* the last did its work */
 
     vault_db_status_e          down;     /* the last outage's kind */
     time_t                     down_since;   /* 0: it answers */
@@ -123,6 +137,9 @@ void vault_slot_drain(vault_slot_t *slot);
 void vault_slots_distrust(vault_db_t *db);
 void vault_slots_finish(vault_db_t *db);
 
+/* The migration is over: its own connection is not kept. */
+void vault_slots_dismiss(vault_db_t *db);
+
 /* exec.c */
 
 /* One attempt on a slot; counts, and clears earlier results. */
@@ -147,6 +164,11 @@ void vault_exec_pause(vault_request_t *vr, ngx_uint_t attempt);
 void vault_tx_exec(vault_request_t *vr, vault_db_statement_t *list,
     ngx_uint_t n);
 
+/* mark.c: what a COMMIT that was not answered has come to; or 503.  Awaits. */
+void vault_mark_make(vault_request_t *vr, ngx_str_t *id,
+    vault_db_statement_t *statement);
+vault_db_status_e vault_mark_ask(vault_request_t *vr, const ngx_str_t *id);
+
 /* report.c: the log, once for each outage, and the end of the request. */
 void vault_db_report(vault_request_t *vr, vault_db_status_e status,
     const ngx_str_t *error, const char *sql);
@@ -168,6 +190,18 @@ void vault_strict_check(vault_request_t *vr, const vault_strict_t *strict,
 
 /* migrate.c: awaits until the schema is as this module needs it, or 503. */
 void vault_migrate_await(vault_request_t *vr);
+
+/* migrate_steps.c: looks, or applies; the number of steps applied.  Awaits. */
+ngx_uint_t vault_migrate_run(vault_request_t *vr);
+
+/* One statement of a migration; how it ended.  Awaits. */
+vault_db_status_e vault_migrate_exec(vault_request_t *vr,
+    vault_db_statement_t *statement, const char *sql,
+    const vault_db_arg_t *args, ngx_uint_t n);
+
+/* migrate_index.c: what `statement`, of this text, has begun is done. */
+vault_db_status_e vault_migrate_index(vault_request_t *vr, const char *sql,
+    vault_db_statement_t *statement);
 
 /* What was lost may come back as another database: look at it again. */
 void vault_migrate_doubt(vault_db_t *db);

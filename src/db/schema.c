@@ -202,5 +202,29 @@ const char *const  vault_schema[] = {
     " created_at bigint NOT NULL,"
     " PRIMARY KEY (user_id, provider))",
 
+    /* 24: keys that all nodes share, where no file holds them */
+    "CREATE TABLE IF NOT EXISTS server_keys ("
+    " name text PRIMARY KEY,"
+    " value text NOT NULL,"
+    " created_at bigint NOT NULL)",
+
+    /* 25: of COMMITs, where one may stay unanswered: db/mark.c */
+    "CREATE TABLE IF NOT EXISTS marks ("
+    " id text PRIMARY KEY,"
+    " fenced bigint NOT NULL)",
+
+    /* 26: the stage that holds a part of this vault, or null: model/stage.h */
+    "ALTER TABLE users ADD COLUMN stage text",
+
+    /* 27 */
+    "CREATE TABLE IF NOT EXISTS stages ("
+    " stage text NOT NULL,"
+    " seq bigint NOT NULL,"
+    " user_id text NOT NULL,"
+    " kind bigint NOT NULL,"
+    " data text NOT NULL,"
+    " created_at bigint NOT NULL,"
+    " PRIMARY KEY (stage, seq))",
+
     NULL
 };

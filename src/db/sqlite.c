@@ -272,7 +272,6 @@ const vault_db_adapter_t  vault_db_sqlite = {
     .name = "sqlite",
     .connections = VAULT_SQLITE_READERS,
     .configure = vault_sqlite_configure,
-    .dialect = vault_sqlite_dialect,
     .open = lite_open,
     .open_reader = lite_open_reader,
     .execute = lite_execute,

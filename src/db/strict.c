@@ -66,3 +66,18 @@ vault_strict_check(vault_request_t *vr, const vault_strict_t *strict,
     vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR,
                "The server made an error.");
 }
+
+
+ngx_uint_t
+vault_db_fits(vault_request_t *vr, int64_t rows, size_t bytes)
+{
+    int64_t      most_rows;
+    size_t       most_bytes;
+    vault_db_t  *db = vr->conf->db;
+
+    most_rows = db->strict ? VAULT_DB_FEW_ROWS : db->adapter->most_rows;
+    most_bytes = db->strict ? VAULT_DB_FEW_BYTES : db->adapter->most_bytes;
+
+    return (most_rows == 0 || rows <= most_rows)
+           && (most_bytes == 0 || bytes <= most_bytes);
+}

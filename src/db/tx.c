@@ -1,6 +1,10 @@
 /*
  * Transactions: BEGIN travels with the first statement, the body is replayed
  * when the database asks for it, COMMIT is a round trip of its own.
+ *
+ * A connection that is lost while it commits leaves open what has happened.
+ * Where the adapter wants to know, a mark goes with each COMMIT that has
+ * something to keep; mark.c asks for it.
  */
 
 #include "port.h"
@@ -46,27 +50,54 @@ vault_tx_exec(vault_request_t *vr, vault_db_statement_t *list, ngx_uint_t n)
 }
 
 
+/* The mark, unless nothing was changed; it travels with COMMIT. */
+static ngx_uint_t
+tx_mark(vault_request_t *vr, vault_tx_t *tx, vault_db_statement_t *mark)
+{
+    ngx_memzero(mark, sizeof(vault_db_statement_t));
+
+    if (!vr->conf->db->adapter->marks || tx->strict.dml == 0) {
+        return 0;
+    }
+
+    vault_mark_make(vr, &tx->mark, mark);
+
+    return 1;
+}
+
+
 static vault_db_status_e
 tx_commit(vault_request_t *vr, vault_tx_t *tx)
 {
+    ngx_uint_t            marked;
     vault_db_status_e     status;
-    vault_db_statement_t  none;
+    vault_db_statement_t  mark;
 
     if (!tx->begun) {
         return VAULT_DB_OK;
     }
 
-    ngx_memzero(&none, sizeof(vault_db_statement_t));
+    marked = tx_mark(vr, tx, &mark);
 
-    status = vault_exec_try(vr, tx->slot, &none, 0, VAULT_DB_COMMIT);
+    status = vault_exec_try(vr, tx->slot, &mark, marked, VAULT_DB_COMMIT);
 
     if (status == VAULT_DB_OK || status == VAULT_DB_RETRY) {
         return status;
     }
 
+    vault_db_report(vr, status, &mark.result.error, "COMMIT");
+
+    if (marked && (status == VAULT_DB_GONE || status == VAULT_DB_FULL)) {
+        tx->unsure = 1;
+        return VAULT_DB_GONE;
+    }
+
+    if (status == VAULT_DB_GONE && tx->strict.dml + tx->strict.ddl == 0) {
+        return status;                /* there was nothing to lose */
+    }
+
     /* whether it was committed is not known: the client has to look */
 
-    vault_db_report(vr, status, &none.result.error, "COMMIT");
     vault_db_fail(vr, status);
 }
 
@@ -107,7 +138,7 @@ tx_attempt(vault_request_t *vr, vault_db_body_pt body, void *data)
     vr->tx = NULL;
     vault_slot_release(tx->slot);
 
-    return status;
+    return tx->unsure ? vault_mark_ask(vr, &tx->mark) : status;
 }
 
 

@@ -58,6 +58,13 @@ vault_mail_stop(vault_mail_t *mail)
 
 
 void
+vault_mail_give_up(vault_mail_t *mail)
+{
+    mail->stats.refused++;
+}
+
+
+void
 vault_mail_stats(vault_mail_t *mail, vault_mail_stats_t *stats)
 {
     *stats = mail->stats;
@@ -113,35 +120,39 @@ compose(vault_request_t *vr, const vault_mail_message_t *message,
 }
 
 
+/*
+ * What is wrong is said with its remedy once, and again after a while; each
+ * mail that is lost is told.
+ */
 static void
 tell(vault_request_t *vr, const vault_mail_message_t *message,
     vault_mail_end_e end, const vault_mail_why_t *why)
 {
     int64_t        now = vault_now();
-    ngx_uint_t     level;
+    ngx_uint_t     level, again;
+    const char    *remedy;
     vault_mail_t  *mail = vr->conf->mail;
 
-    level = NGX_LOG_WARN;
-    mail->away |= end == VAULT_MAIL_AWAY;
+    again = mail->told == why->remedy && now - mail->told_at < TELL_AGAIN;
+    remedy = again ? NULL : why->remedy;
+    level = end == VAULT_MAIL_AWAY ? NGX_LOG_ERR : NGX_LOG_WARN;
 
-    if (end != VAULT_MAIL_REFUSED && mail->told == why->remedy
-        && now - mail->told_at < TELL_AGAIN)
-    {
+    if (again && end != VAULT_MAIL_REFUSED) {
         level = NGX_LOG_INFO;
+    }
 
-    } else if (end != VAULT_MAIL_REFUSED) {
-        level = end == VAULT_MAIL_AWAY ? NGX_LOG_ERR : NGX_LOG_WARN;
+    if (!again) {
         mail->told = why->remedy;
         mail->told_at = now;
     }
 
-    ngx_log_error(level, vr->log, 0,
-                  "vault: mail %V (%V) %s: %V%s%s", &message->id,
-                  &message->template,
+    mail->away |= end == VAULT_MAIL_AWAY;
+
+    ngx_log_error(level, vr->log, 0, "vault: mail %V (%V) %s: %V%s%s",
+                  &message->id, &message->template,
                   end == VAULT_MAIL_REFUSED ? "is given up"
                                             : "is tried again later",
-                  &why->text, why->remedy ? "; " : "",
-                  why->remedy ? why->remedy : "");
+                  &why->text, remedy ? "; " : "", remedy ? remedy : "");
 }
 
 

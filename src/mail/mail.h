@@ -81,6 +81,10 @@ vault_mail_end_e vault_mail_send(vault_request_t *vr,
     const vault_mail_message_t *message);
 
 
+/* Counts one that nobody will try to send any more. */
+void vault_mail_give_up(vault_mail_t *mail);
+
+
 /* For the status page, of this worker. */
 typedef struct {
     ngx_uint_t  sent;

@@ -74,17 +74,33 @@ complain(ngx_pool_t *pool, const u_char *path, ngx_str_t *err,
 }
 
 
+/* What a text of these variables is for; NULL: nothing in particular. */
+static const ngx_str_t *
+purpose_of(const char *variables)
+{
+    ngx_uint_t              i;
+    static const ngx_str_t  purposes[] = {
+        ngx_string("url"), ngx_string("code"), ngx_string("body")
+    };
+
+    for (i = 0; i < sizeof(purposes) / sizeof(purposes[0]); i++) {
+        if (is_among(variables, &purposes[i])) {
+            return &purposes[i];
+        }
+    }
+
+    return NULL;
+}
+
+
 /* The variables it uses are known, and the one it is for is there. */
 static ngx_int_t
 check_variables(ngx_pool_t *pool, const u_char *path, const ngx_str_t *text,
     const char *common, const char *variables, ngx_str_t *err)
 {
-    u_char      *p, *end = text->data + text->len;
-    ngx_str_t    name, url = ngx_string("url"), code = ngx_string("code");
-    ngx_uint_t   needed;
-
-    needed = is_among(variables, &url) || is_among(variables, &code)
-             || ngx_strcmp(variables, "body") == 0;
+    u_char           *p, *end = text->data + text->len;
+    ngx_str_t         name;
+    const ngx_str_t  *needed = purpose_of(variables);
 
     for (p = text->data; p < end; p++) {
 
@@ -97,12 +113,14 @@ check_variables(ngx_pool_t *pool, const u_char *path, const ngx_str_t *text,
                             "%s %s", &name, common, variables);
         }
 
-        if (is_among(variables, &name)) {
-            needed = 0;
+        if (needed && name.len == needed->len
+            && ngx_memcmp(name.data, needed->data, name.len) == 0)
+        {
+            needed = NULL;
         }
     }
 
-    return needed ? complain(pool, path, err, "lacks {{%s}}", variables)
+    return needed ? complain(pool, path, err, "lacks {{%V}}", needed)
                   : NGX_OK;
 }
 

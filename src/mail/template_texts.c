@@ -46,6 +46,16 @@ const vault_template_t  vault_template_texts[] = {
       "Nobody but you knows your master password, and nobody can restore it: "
       "write it down and keep it in a safe place.\n" },
 
+    { "two-factor-setup", "code account",
+      "Your verification code: {{code}}\n"
+      "\n"
+      "The account {{account}} at {{server}} wants to get the codes of its "
+      "two-step login at this address. To agree, type this code there:\n"
+      "\n"
+      "= {{code}}\n"
+      "\n"
+      "If it was not you, do nothing, and give the code to nobody.\n" },
+
     { "verify-email", "url",
       "Verify your email address\n"
       "\n"
@@ -160,10 +170,10 @@ const vault_template_t  vault_template_texts[] = {
       "If it was not you, give the code to nobody, and end all sessions in "
       "the settings of your account.\n" },
 
-    { "two-factor-code", "code",
+    { "two-factor-code", "code account",
       "Your login code: {{code}}\n"
       "\n"
-      "To log in to {{server}} as {{email}}, type this code:\n"
+      "To log in to {{server}} as {{account}}, type this code:\n"
       "\n"
       "= {{code}}\n"
       "\n"

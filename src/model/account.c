@@ -24,7 +24,7 @@ vault_account_verify_add(vault_change_t *change)
 
 /*
  * Two accounts that take one address in the same instant: the second of them
- * fails at the unique key, and nothing of it has happened.
+ * collides at the unique key, is played again, and finds it taken.
  */
 
 void

@@ -7,7 +7,7 @@
 #include "../files/files.h"
 
 
-#define SECRET_MAX  16384             /* bytes of a secret in a file */
+#define SECRET_MIN  16                /* bytes of what nobody shall guess */
 
 
 char *
@@ -53,99 +53,6 @@ vault_set_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* The value of "env:NAME". */
-static char *
-secret_from_environment(ngx_conf_t *cf, const char *name, ngx_str_t *out)
-{
-    char       *env;
-    ngx_str_t   text;
-
-    env = getenv(name);
-
-    if (env == NULL || *env == '\0') {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "the environment variable \"%s\" is not set",
-                           name);
-        return NGX_CONF_ERROR;
-    }
-
-    text.data = (u_char *) env;
-    text.len = ngx_strlen(env);
-
-    out->len = text.len;
-    out->data = ngx_pstrdup(cf->pool, &text);
-
-    return out->data ? NGX_CONF_OK : NGX_CONF_ERROR;
-}
-
-
-/* The value of "file:PATH", without the end of its last line. */
-static char *
-secret_from_file(ngx_conf_t *cf, ngx_str_t *path, ngx_str_t *out)
-{
-    ssize_t   n;
-    ngx_fd_t  fd;
-
-    if (ngx_conf_full_name(cf->cycle, path, 1) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    out->data = ngx_palloc(cf->pool, SECRET_MAX);
-    if (out->data == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    fd = ngx_open_file(path->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
-    n = fd == NGX_INVALID_FILE ? -1 : ngx_read_fd(fd, out->data, SECRET_MAX);
-
-    if (n == -1) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           "the file \"%V\" cannot be read", path);
-    }
-
-    if (fd != NGX_INVALID_FILE) {
-        (void) ngx_close_file(fd);
-    }
-
-    if (n == -1) {
-        return NGX_CONF_ERROR;
-    }
-
-    while (n && (out->data[n - 1] == '\n' || out->data[n - 1] == '\r')) {
-        n--;
-    }
-
-    out->len = n;
-
-    return NGX_CONF_OK;
-}
-
-
-char *
-vault_secret_value(ngx_conf_t *cf, const ngx_str_t *value, ngx_str_t *out)
-{
-    ngx_str_t  path;
-
-    if (value->len > 4 && ngx_strncmp(value->data, "env:", 4) == 0) {
-        return secret_from_environment(cf, (char *) value->data + 4, out);
-    }
-
-    if (value->len > 5 && ngx_strncmp(value->data, "file:", 5) == 0) {
-        path.data = value->data + 5;
-        path.len = value->len - 5;
-        return secret_from_file(cf, &path, out);
-    }
-
-    if (vault_is_reference(value)) {
-        return vault_fetch_value(cf, value, out);
-    }
-
-    *out = *value;
-
-    return NGX_CONF_OK;
-}
-
-
 char *
 vault_set_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
@@ -163,7 +70,8 @@ vault_set_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* A path to a key that is made if missing, or a key given as a secret. */
+/* A path to a key that is made if missing, a key given as a secret, or the
+   word for where all nodes have theirs. */
 char *
 vault_set_jwt_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
@@ -175,6 +83,12 @@ vault_set_jwt_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "database") == 0) {
+        scf->jwt_key = value[1];
+        scf->jwt_shared = 1;
+        return NGX_CONF_OK;
+    }
 
     if (ngx_strncmp(value[1].data, "env:", 4) == 0
         || ngx_strncmp(value[1].data, "file:", 5) == 0
@@ -463,6 +377,47 @@ vault_set_jobs(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     scf->vault.jobs = 0;
+
+    return NGX_CONF_OK;
+}
+
+
+/*
+ * What the front sends with each request, and what it sent until yesterday or
+ * will send from tomorrow.
+ */
+char *
+vault_set_origin_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    char              *rc;
+    ngx_str_t         *value, *secret;
+    ngx_uint_t         i;
+    vault_srv_conf_t  *scf = conf;
+
+    secret = scf->vault.secrets;
+
+    if (secret->data) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+        rc = vault_secret_value(cf, &value[i], secret);
+        if (rc != NGX_CONF_OK) {
+            return rc;
+        }
+
+        if (secret->len == 0 && i > 1) {
+            continue;                 /* "env:OTHER:-" */
+        }
+
+        if (secret->len < SECRET_MIN) {
+            return "takes a secret of 16 bytes at least";
+        }
+
+        secret++;
+    }
 
     return NGX_CONF_OK;
 }

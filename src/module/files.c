@@ -173,7 +173,7 @@ vault_attach_files(ngx_conf_t *cf, vault_main_conf_t *mcf,
 
     bucket = scf->upload == VAULT_UPLOAD_SET_PRESIGNED
              || (scf->upload == VAULT_UPLOAD_SET_AUTO
-                 && getenv("AWS_LAMBDA_FUNCTION_NAME"));
+                 && scf->vault.lambda);
 
     if (scf->upload == VAULT_UPLOAD_SET_DIRECT) {
         scf->vault.upload = VAULT_UPLOAD_DIRECT;

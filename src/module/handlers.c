@@ -5,6 +5,7 @@
 #include "module.h"
 #include "../db/db.h"
 #include "../rules/cache.h"
+#include "../rules/front.h"
 #include "../rules/jobs.h"
 #include "../run/co.h"
 #include "../run/driver.h"
@@ -35,6 +36,10 @@ vault_handler(ngx_http_request_t *r)
     }
 
     scf = ngx_http_get_module_srv_conf(r, ngx_http_vault_module);
+
+    if (vault_front_refuses(r, &scf->vault)) {
+        return NGX_HTTP_FORBIDDEN;    /* nobody's client comes this way */
+    }
 
     rc = vault_driver_handle(r, &scf->vault);
 

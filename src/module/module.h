@@ -53,7 +53,8 @@ typedef struct {
     ngx_uint_t        connections;
     ngx_msec_t        timeout;
     ngx_flag_t        strict;
-    ngx_str_t         jwt_key;        /* a path, made if missing */
+    ngx_str_t         jwt_key;        /* a path, made if missing; or
+                                         "database": jwt_shared */
     ngx_str_t         jwt_pem;        /* or the key itself */
     size_t            sync_cache;
     vault_login_t     login;
@@ -65,6 +66,7 @@ typedef struct {
 
     unsigned          used:1;         /* some location says "vault on" */
     unsigned          mail_set:1;
+    unsigned          jwt_shared:1;   /* the key is in the database */
 } vault_srv_conf_t;
 
 /* Of a level: "vault_agent" and "vault_agent_auth". */
@@ -127,9 +129,28 @@ char *vault_set_file_quota(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *vault_set_jobs(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *vault_set_origin_secret(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *vault_set_status(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
+
+
+/* environment.c: values that are not in the file. */
+
+/* A directive that takes "env:NAME": what comes after that is its own. */
+typedef struct {
+    char   *(*set)(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+    void     *post;
+} vault_setter_t;
+
+char *vault_set_from_env(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/*
+ * "NAME", or "NAME:-what counts if it is not set".  An empty *out is as if
+ * the directive were not there.
+ */
+char *vault_env_value(ngx_conf_t *cf, const ngx_str_t *name, ngx_str_t *out);
 
 /* A value that may be secret: as it stands, or where it is to be found. */
 char *vault_secret_value(ngx_conf_t *cf, const ngx_str_t *value,

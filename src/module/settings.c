@@ -12,6 +12,7 @@
 #include "../files/files.h"
 #include "../rules/cache.h"
 #include "../rules/limits.h"
+#include "../rules/signing.h"
 
 
 void *
@@ -56,6 +57,7 @@ vault_create_srv_conf(ngx_conf_t *cf)
     scf->strict = NGX_CONF_UNSET;
     scf->sync_cache = NGX_CONF_UNSET_SIZE;
     scf->upload = NGX_CONF_UNSET_UINT;
+    scf->vault.lambda = NGX_CONF_UNSET;
     scf->vault.signups = NGX_CONF_UNSET;
     scf->vault.signups_verify = NGX_CONF_UNSET;
     scf->vault.signup_domains = NGX_CONF_UNSET_PTR;
@@ -153,6 +155,12 @@ attach(ngx_conf_t *cf, vault_main_conf_t *mcf, vault_srv_conf_t *scf)
         return NGX_ERROR;
     }
 
+    if (scf->jwt_shared
+        && vault_signing_share(cf->pool, &scf->vault) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     if (!scf->login.off) {
         scf->vault.limits = vault_limits_create(cf, 1024 * 1024,
                             scf->login.account, scf->login.account_window,
@@ -210,6 +218,21 @@ merge_login(vault_srv_conf_t *prev, vault_srv_conf_t *conf)
 }
 
 
+/* Who stands before this server, and what it is to be called. */
+static void
+merge_front(vault_conf_t *prev, vault_conf_t *conf)
+{
+    ngx_conf_merge_value(conf->lambda, prev->lambda,
+                         getenv("AWS_LAMBDA_FUNCTION_NAME") != NULL);
+    ngx_conf_merge_str_value(conf->origin, prev->origin, "");
+
+    if (conf->secrets[0].data == NULL) {
+        conf->secrets[0] = prev->secrets[0];
+        conf->secrets[1] = prev->secrets[1];
+    }
+}
+
+
 char *
 vault_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
 {
@@ -225,7 +248,6 @@ vault_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_value(conf->strict, prev->strict, 0);
     ngx_conf_merge_size_value(conf->sync_cache, prev->sync_cache,
                               32 * 1024 * 1024);
-    ngx_conf_merge_str_value(conf->vault.origin, prev->vault.origin, "");
     ngx_conf_merge_str_value(conf->vault.web_vault, prev->vault.web_vault,
                              "");
     ngx_conf_merge_value(conf->vault.signups, prev->vault.signups, 1);
@@ -257,8 +279,10 @@ vault_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
     if (conf->jwt_key.len == 0 && conf->jwt_pem.len == 0) {
         conf->jwt_key = prev->jwt_key;
         conf->jwt_pem = prev->jwt_pem;
+        conf->jwt_shared = prev->jwt_shared;
     }
 
+    merge_front(&prev->vault, &conf->vault);
     merge_login(prev, conf);
     vault_merge_mail(prev, conf);
 

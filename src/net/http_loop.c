@@ -15,10 +15,13 @@
 
 
 #define IDLE_CONNECTIONS  4           /* kept for later by a worker */
+#define IDLE_LONGEST      20          /* seconds by the wall clock, which goes
+                                         on while a function is frozen */
 
 static CURLM        *loop_multi;
 static ngx_event_t   loop_timer;
 static ngx_queue_t   loop_transfers;
+static time_t        loop_used;       /* the last time */
 
 
 static ngx_int_t
@@ -183,10 +186,24 @@ on_timer(CURLM *multi, long ms, void *data)
 }
 
 
+/* What has rested for so long may end nowhere. */
+static CURLcode
+distrust(CURL *easy)
+{
+    time_t  rested = ngx_time() - loop_used;
+
+    loop_used = ngx_time();
+
+    return rested >= 0 && rested <= IDLE_LONGEST
+           ? CURLE_OK : curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+}
+
+
 ngx_int_t
 vault_http_loop_add(vault_http_transfer_t *transfer)
 {
     if (loop_multi == NULL
+        || distrust(transfer->easy) != CURLE_OK
         || curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, transfer)
            != CURLE_OK
         || curl_multi_add_handle(loop_multi, transfer->easy) != CURLM_OK)

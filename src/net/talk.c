@@ -225,16 +225,13 @@ on_shaken(ngx_connection_t *c)
 static ngx_int_t
 expect(ngx_connection_t *c, vault_upstream_t *up)
 {
-    SSL         *ssl = c->ssl->connection;
-    const char  *host = (const char *) up->host.data;
-
-    if (up->literal) {
-        return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1
-               ? NGX_OK : NGX_ERROR;
+    if (vault_upstream_tls_expect(c, up) != NGX_OK) {
+        return NGX_ERROR;
     }
 
-    return SSL_set1_host(ssl, host) == 1
-           && SSL_set_tlsext_host_name(ssl, host) == 1 ? NGX_OK : NGX_ERROR;
+    return up->literal
+           || SSL_set_tlsext_host_name(c->ssl->connection, up->host.data) == 1
+           ? NGX_OK : NGX_ERROR;
 }
 
 

@@ -131,7 +131,7 @@ vault_upstream_sibling(vault_upstream_t *up, const ngx_str_t *host,
 
     (void) vault_upstream_literal(ngx_cycle->pool, made);
     vault_upstream_peers(made);
-    vault_upstream_tls_expect(made);
+    vault_upstream_tls_name(made);
     made->conf.upstream = &made->srv;
 
     *last = made;

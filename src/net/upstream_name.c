@@ -10,7 +10,7 @@
 #include "upstream_pass.h"
 
 
-#define NAME_LIFE  30000              /* ms */
+#define NAME_LIFE  30                 /* seconds */
 
 typedef struct {
     const char                  *host;
@@ -89,8 +89,7 @@ vault_upstream_literal(ngx_pool_t *pool, vault_upstream_t *up)
 ngx_uint_t
 vault_upstream_is_warm(vault_upstream_t *up)
 {
-    return up->literal || (up->known && ngx_current_msec - up->found
-                                        <= NAME_LIFE);
+    return up->literal || (up->known && ngx_time() - up->found <= NAME_LIFE);
 }
 
 
@@ -120,7 +119,7 @@ vault_upstream_look_up(vault_request_t *vr, vault_upstream_t *up,
         if (job->addresses.n) {
             up->addresses = job->addresses;
             up->known = 1;
-            up->found = ngx_current_msec;
+            up->found = ngx_time();
 
         } else if (!up->known) {
             *error = vault_printf(vr, "the name cannot be looked up: %s",

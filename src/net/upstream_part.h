@@ -43,6 +43,7 @@ typedef struct {
     vault_upstream_t            *up;
     ngx_connection_t            *connection;
     vault_upstream_address_t     address;
+    time_t                       since;    /* by the wall clock */
 } vault_upstream_kept_t;
 
 struct vault_upstream_s {
@@ -50,6 +51,7 @@ struct vault_upstream_s {
     in_port_t                    port;
     ngx_ssl_t                   *ssl; /* NULL: plain */
     ngx_uint_t                   literal;  /* the host is an address */
+    ngx_uint_t                   trusts_system;  /* no authority is named */
     ngx_str_t                    name;     /* that its certificate has */
     ngx_uint_t                   insecure; /* whatever it has */
     ngx_uint_t                   named;    /* the name was given */
@@ -61,7 +63,7 @@ struct vault_upstream_s {
     /* of a worker */
     vault_upstream_addresses_t   addresses;
     ngx_uint_t                   known;    /* addresses were found */
-    ngx_msec_t                   found;    /* then */
+    time_t                       found;    /* then, by the wall clock */
     ngx_queue_t                  idle;
     ngx_queue_t                  spare;
     vault_upstream_kept_t        kept[VAULT_UPSTREAM_IDLE];
@@ -160,7 +162,9 @@ void vault_upstream_peer_keep(vault_upstream_peer_t *peer,
 /* upstream_tls.c */
 ngx_int_t vault_upstream_tls(ngx_conf_t *cf, vault_upstream_t *up,
     const vault_upstream_tls_t *tls);
-void vault_upstream_tls_expect(vault_upstream_t *up);
+void vault_upstream_tls_name(vault_upstream_t *up);
+ngx_int_t vault_upstream_tls_expect(ngx_connection_t *c,
+    vault_upstream_t *up);
 ngx_int_t vault_upstream_tls_begin(ngx_peer_connection_t *pc, void *data);
 void vault_upstream_tls_save(ngx_peer_connection_t *pc, void *data);
 const char *vault_upstream_tls_error(ngx_connection_t *c);

@@ -144,6 +144,7 @@ vault_upstream_peer_keep(vault_upstream_peer_t *peer,
     ngx_queue_insert_head(&up->idle, &kept->queue);
 
     kept->connection = c;
+    kept->since = ngx_time();
     ngx_memcpy(&kept->address.sockaddr, pc->sockaddr, pc->socklen);
     kept->address.socklen = pc->socklen;
     kept->address.name.len = ngx_min(pc->name->len, NGX_SOCKADDR_STRLEN);
@@ -171,11 +172,43 @@ vault_upstream_peer_keep(vault_upstream_peer_t *peer,
 }
 
 
+/*
+ * Its timer has not seen the time that a frozen process did not: a function of
+ * Lambda wakes up hours later, and finds connections that end nowhere.
+ */
+static ngx_uint_t
+has_rested(const vault_upstream_kept_t *kept)
+{
+    time_t  rested = ngx_time() - kept->since;
+
+    return rested < 0 || rested > KEEP_IDLE / 1000;
+}
+
+
+static void
+close_rested(ngx_queue_t *idle)
+{
+    vault_upstream_kept_t  *kept;
+
+    while (!ngx_queue_empty(idle)) {
+        kept = ngx_queue_data(ngx_queue_last(idle), vault_upstream_kept_t,
+                              queue);
+        if (!has_rested(kept)) {
+            return;
+        }
+
+        kept_close(kept);
+    }
+}
+
+
 static ngx_int_t
 take(vault_upstream_peer_t *peer, ngx_peer_connection_t *pc)
 {
     ngx_connection_t       *c;
     vault_upstream_kept_t  *kept;
+
+    close_rested(&peer->up->idle);
 
     if (peer->fresh || ngx_queue_empty(&peer->up->idle)) {
         return NGX_DECLINED;

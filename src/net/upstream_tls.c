@@ -16,29 +16,50 @@ tls_cleanup(void *data)
 }
 
 
+/* A file that somebody names is read at once, so that mistakes are seen. */
 static ngx_int_t
 tls_trust(ngx_conf_t *cf, SSL_CTX *ctx, const vault_upstream_tls_t *tls)
 {
-    if (tls->ca_file || tls->ca_path) {
-        if (SSL_CTX_load_verify_locations(ctx, tls->ca_file, tls->ca_path)
-            == 1)
-        {
-            return NGX_OK;
-        }
-
-        ngx_ssl_error(NGX_LOG_EMERG, cf->log, 0,
-                      "the certificates of \"%s\" cannot be read",
-                      tls->ca_file ? tls->ca_file : tls->ca_path);
-        return NGX_ERROR;
-    }
-
-    if (SSL_CTX_set_default_verify_paths(ctx) == 1) {
+    if (SSL_CTX_load_verify_locations(ctx, tls->ca_file, tls->ca_path) == 1) {
         return NGX_OK;
     }
 
     ngx_ssl_error(NGX_LOG_EMERG, cf->log, 0,
-                  "the system's certificates cannot be read");
+                  "the certificates of \"%s\" cannot be read",
+                  tls->ca_file ? tls->ca_file : tls->ca_path);
+
     return NGX_ERROR;
+}
+
+
+/*
+ * The system's authorities, once for all hosts and not before they are needed:
+ * to read them takes longer than everything else at the start of nginx.
+ */
+static ngx_int_t
+tls_trust_system(SSL_CTX *ctx, ngx_log_t *log)
+{
+    static X509_STORE  *store;        /* of this worker */
+
+    if (store == NULL) {
+        store = X509_STORE_new();
+
+        if (store == NULL || X509_STORE_set_default_paths(store) != 1) {
+            ngx_ssl_error(NGX_LOG_ERR, log, 0,
+                          "the system's certificates cannot be read");
+            X509_STORE_free(store);
+            store = NULL;
+            return NGX_ERROR;
+        }
+
+        ERR_clear_error();
+    }
+
+    if (SSL_CTX_get_cert_store(ctx) != store) {
+        SSL_CTX_set1_cert_store(ctx, store);
+    }
+
+    return NGX_OK;
 }
 
 
@@ -65,7 +86,7 @@ tls_identity(ngx_conf_t *cf, SSL_CTX *ctx, const vault_upstream_tls_t *tls)
 
 /* Whom we expect: the host, unless another name was given. */
 void
-vault_upstream_tls_expect(vault_upstream_t *up)
+vault_upstream_tls_name(vault_upstream_t *up)
 {
     ngx_uint_t  name;
 
@@ -96,6 +117,7 @@ vault_upstream_tls(ngx_conf_t *cf, vault_upstream_t *up,
     }
 
     ssl->log = cf->log;
+    up->trusts_system = !tls->ca_file && !tls->ca_path && !tls->insecure;
 
     if (ngx_ssl_create(ssl, NGX_SSL_TLSv1_2|NGX_SSL_TLSv1_3, NULL)
         != NGX_OK)
@@ -109,7 +131,8 @@ vault_upstream_tls(ngx_conf_t *cf, vault_upstream_t *up,
     SSL_CTX_set_verify(ssl->ctx, tls->insecure ? SSL_VERIFY_NONE
                                                : SSL_VERIFY_PEER, NULL);
 
-    if (tls_trust(cf, ssl->ctx, tls) != NGX_OK
+    if (((tls->ca_file || tls->ca_path)
+         && tls_trust(cf, ssl->ctx, tls) != NGX_OK)
         || tls_identity(cf, ssl->ctx, tls) != NGX_OK
         || ngx_ssl_client_session_cache(cf, ssl, 1) != NGX_OK)
     {
@@ -127,24 +150,24 @@ vault_upstream_tls(ngx_conf_t *cf, vault_upstream_t *up,
         up->name.len = ngx_strlen(tls->name);
     }
 
-    vault_upstream_tls_expect(up);
+    vault_upstream_tls_name(up);
 
     return NGX_OK;
 }
 
 
-/* Before the handshake: whom we expect, and what we still know of it. */
 ngx_int_t
-vault_upstream_tls_begin(ngx_peer_connection_t *pc, void *data)
+vault_upstream_tls_expect(ngx_connection_t *c, vault_upstream_t *up)
 {
-    int                     rc;
-    SSL                    *ssl = pc->connection->ssl->connection;
-    const char             *host;
-    vault_upstream_t       *up;
-    vault_upstream_peer_t  *peer = data;
+    int          rc;
+    SSL         *ssl = c->ssl->connection;
+    const char  *host = (const char *) up->name.data;
 
-    up = peer->up;
-    host = (const char *) up->name.data;
+    if (up->trusts_system
+        && tls_trust_system(up->ssl->ctx, c->log) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
     if (up->insecure) {
         rc = 1;
@@ -156,12 +179,22 @@ vault_upstream_tls_begin(ngx_peer_connection_t *pc, void *data)
         rc = SSL_set1_host(ssl, host);
     }
 
-    if (rc != 1) {
+    return rc == 1 ? NGX_OK : NGX_ERROR;
+}
+
+
+/* Before the handshake: whom we expect, and what we still know of it. */
+ngx_int_t
+vault_upstream_tls_begin(ngx_peer_connection_t *pc, void *data)
+{
+    vault_upstream_peer_t  *peer = data;
+
+    if (vault_upstream_tls_expect(pc->connection, peer->up) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    return up->session ? ngx_ssl_set_session(pc->connection, up->session)
-                       : NGX_OK;
+    return peer->up->session
+           ? ngx_ssl_set_session(pc->connection, peer->up->session) : NGX_OK;
 }
 
 

@@ -47,14 +47,18 @@ guard_user(vault_request_t *vr)
 }
 
 
-/* Strangers send no bodies.  Checked once more after, which costs little. */
+/*
+ * Strangers send no bodies.  Checked once more after, which costs little; and
+ * only then while the key is still in the database, which is not waited for
+ * here: rules/signing.h.
+ */
 static ngx_uint_t
 guard_user_admit(vault_request_t *vr, const char **message)
 {
     ngx_int_t  rc;
     ngx_str_t  token, claims;
 
-    if (!vault_body_announced(vr)) {
+    if (vr->conf->keyring == NULL || !vault_body_announced(vr)) {
         return 0;
     }
 

@@ -97,14 +97,29 @@ batch_await(vault_request_t *vr, vault_jobs_run_t *run)
 }
 
 
+static ngx_msec_t
+batch_deadline(const vault_jobs_run_t *run)
+{
+    int64_t  left;
+
+    if (run->until == 0) {
+        return JOBS_DEADLINE;
+    }
+
+    left = run->until + VAULT_JOBS_GRACE - vault_now();
+
+    return (ngx_msec_t) ngx_max(1000, ngx_min(left, JOBS_DEADLINE));
+}
+
+
 static vault_job_end_e
 run_batch(vault_request_t *vr, vault_jobs_run_t *run)
 {
     run->end = VAULT_JOB_FAILED;
     run->batch = 1;
 
-    if (vault_task_start(vr->conf, run->work->name, JOBS_DEADLINE, batch_task,
-                         run)
+    if (vault_task_start(vr->conf, run->work->name, batch_deadline(run),
+                         batch_task, run)
         != NGX_OK)
     {
         run->batch = 0;
@@ -177,6 +192,13 @@ job_schedule(vault_request_t *vr, vault_jobs_run_t *run, vault_job_end_e end)
 }
 
 
+static ngx_uint_t
+time_is_up(int64_t until)
+{
+    return until != 0 && vault_now() >= until;
+}
+
+
 static void
 job_batches(vault_request_t *vr, vault_jobs_run_t *run)
 {
@@ -187,7 +209,7 @@ job_batches(vault_request_t *vr, vault_jobs_run_t *run)
         end = run_batch(vr, run);
 
         if (end != VAULT_JOB_MORE || run->lost
-            || vault_now() - from > JOBS_TIME)
+            || vault_now() - from > JOBS_TIME || time_is_up(run->until))
         {
             break;
         }
@@ -216,7 +238,7 @@ job_batches(vault_request_t *vr, vault_jobs_run_t *run)
 
 static void
 job_try(vault_request_t *vr, const vault_job_work_t *work, ngx_uint_t force,
-    vault_jobs_sum_t *sum)
+    int64_t until, vault_jobs_sum_t *sum)
 {
     vault_job_t        lease;
     vault_jobs_run_t  *run = &jobs_run;
@@ -229,6 +251,7 @@ job_try(vault_request_t *vr, const vault_job_work_t *work, ngx_uint_t force,
     run->held = 1;
     run->work = work;
     run->lease = lease;
+    run->until = until;
     run->state = VAULT_FILE_DOOMED;
     run->at = -1;
 
@@ -237,6 +260,7 @@ job_try(vault_request_t *vr, const vault_job_work_t *work, ngx_uint_t force,
     sum->ran++;
     sum->failed += run->lease.failures ? 1 : 0;
     sum->count += run->count;
+    sum->more += run->lease.due_at <= vault_now() ? 1 : 0;
 }
 
 
@@ -327,11 +351,19 @@ vault_jobs_status(const vault_conf_t *conf, vault_writer_t *w)
 }
 
 
+static ngx_uint_t
+is_named(const vault_job_work_t *work, const ngx_str_t *name)
+{
+    return ngx_strlen(work->name) == name->len
+           && ngx_memcmp(work->name, name->data, name->len) == 0;
+}
+
+
 vault_jobs_sum_t
-vault_jobs_run(vault_request_t *vr, const ngx_str_t *name)
+vault_jobs_run(vault_request_t *vr, const ngx_str_t *name, int64_t until)
 {
     ngx_array_t             *jobs;
-    vault_jobs_sum_t         sum = { 0, 0, 0, 0 };
+    vault_jobs_sum_t         sum = { 0, 0, 0, 0, 0 };
     const vault_job_work_t  *work;
 
     if (jobs_busy()) {
@@ -346,11 +378,15 @@ vault_jobs_run(vault_request_t *vr, const ngx_str_t *name)
 
     for (work = vault_jobs_table; work->name; work++) {
 
-        if (name ? ngx_strlen(work->name) == name->len
-                   && ngx_memcmp(work->name, name->data, name->len) == 0
-                 : job_is_due(jobs, work->name))
-        {
-            job_try(vr, work, name != NULL, &sum);
+        if (!(name ? is_named(work, name) : job_is_due(jobs, work->name))) {
+            continue;
+        }
+
+        if (time_is_up(until)) {
+            sum.more++;
+
+        } else {
+            job_try(vr, work, name != NULL, until, &sum);
         }
     }
 
@@ -365,7 +401,7 @@ vault_jobs_run(vault_request_t *vr, const ngx_str_t *name)
 static void
 clock_task(vault_request_t *vr, void *data)
 {
-    (void) vault_jobs_run(vr, NULL);
+    (void) vault_jobs_run(vr, NULL, 0);
 }
 
 

@@ -29,6 +29,7 @@ typedef struct {
     int64_t  failed;
     int64_t  count;                   /* rows or files dealt with */
     int64_t  busy;                    /* 1: this worker already runs some */
+    int64_t  more;                    /* due, but the time was up */
 } vault_jobs_sum_t;
 
 /* Arms the timer of a worker: each conf->jobs ms, more or less. */
@@ -36,9 +37,14 @@ ngx_int_t vault_jobs_start(vault_conf_t *conf, ngx_cycle_t *cycle);
 
 /*
  * Runs all jobs that are due, or the one of that name whether it is due or
- * not, unless somebody else runs it.
+ * not, unless somebody else runs it.  After `until` (ms since 1970; 0: never)
+ * no batch is begun, and what is left stays due; one that runs then has got
+ * VAULT_JOBS_GRACE ms to end.
  */
-vault_jobs_sum_t vault_jobs_run(vault_request_t *vr, const ngx_str_t *name);
+vault_jobs_sum_t vault_jobs_run(vault_request_t *vr, const ngx_str_t *name,
+    int64_t until);
+
+#define VAULT_JOBS_GRACE  5000
 
 /*
  * For the status page: an object a job, as this worker's clock last read the
@@ -72,6 +78,7 @@ extern const vault_job_work_t  vault_jobs_table[];  /* ended by name NULL */
 struct vault_jobs_run_s {
     const vault_job_work_t  *work;
     vault_job_t              lease;
+    int64_t                  until;   /* 0, or when its time is up */
     int64_t                  count;   /* for the log */
     ngx_uint_t               left;    /* could not be dealt with this time */
 

@@ -28,6 +28,7 @@
 
 #define DEVICE_LIFE   (30 * DAY)
 #define SWEEP_LIFE    DAY
+#define MARK_LIFE     HOUR            /* nobody asks for longer */
 #define PROOF_LIFE    DAY             /* after its end: for who asks again */
 #define FILES_BATCH   200
 #define HEADS_BATCH   50              /* each is a question to the store */
@@ -46,6 +47,7 @@ static vault_job_end_e  job_sweep(vault_request_t *vr, vault_jobs_run_t *run);
 static vault_job_end_e  job_mails(vault_request_t *vr, vault_jobs_run_t *run);
 static vault_job_end_e  job_proofs(vault_request_t *vr,
     vault_jobs_run_t *run);
+static vault_job_end_e  job_marks(vault_request_t *vr, vault_jobs_run_t *run);
 
 
 /* Those that doom files come before the one that deletes them. */
@@ -60,6 +62,7 @@ const vault_job_work_t  vault_jobs_table[] = {
     { "sweep",   1440, "folders swept",         job_sweep   },
     { "mails",   1,    "mails dealt with",      job_mails   },
     { "proofs",  60,   "old codes forgotten",   job_proofs  },
+    { "marks",   60,   "old marks forgotten",   job_marks   },
     { NULL, 0, NULL, NULL }
 };
 
@@ -150,6 +153,18 @@ job_proofs(vault_request_t *vr, vault_jobs_run_t *run)
     run->count += n;
 
     return n == VAULT_PROOF_ROWS ? VAULT_JOB_MORE : VAULT_JOB_DONE;
+}
+
+
+static vault_job_end_e
+job_marks(vault_request_t *vr, vault_jobs_run_t *run)
+{
+    int64_t  n;
+
+    n = vault_db_forget_marks(vr, vault_now() - MARK_LIFE);
+    run->count += n;
+
+    return n == VAULT_DB_MARKS ? VAULT_JOB_MORE : VAULT_JOB_DONE;
 }
 
 

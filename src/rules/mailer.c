@@ -71,6 +71,7 @@ static const struct {
     { "new-device-code",     "new-device-code",  &codes },
     { "protected-action",    "protected-action", &codes },
     { "two-factor-code",     "two-factor-code",  &codes },
+    { "two-factor-setup",    "two-factor-code",  &codes },
     { "incomplete-login",    "incomplete-login", &notices },
     { NULL, NULL, NULL }
 };
@@ -308,11 +309,13 @@ pause_of(int64_t tries)
 
 
 static void
-tell_expired(vault_request_t *vr, const vault_outbox_t *row)
+give_up(vault_request_t *vr, const vault_outbox_t *row, const char *why)
 {
+    vault_mail_give_up(vr->conf->mail);
+
     ngx_log_error(NGX_LOG_WARN, vr->log, 0,
-                  "vault: mail %V (%V) is given up: after %L tries it is of "
-                  "no use any more", &row->id, &row->template, row->tries);
+                  "vault: mail %V (%V) is given up: after %L tries %s",
+                  &row->id, &row->template, row->tries, why);
 }
 
 
@@ -337,9 +340,7 @@ attempt(vault_request_t *vr, const vault_outbox_t *row)
     if (vault_json_parse(vr->pool, &row->variables, &vars_shape, &vars, &err)
         != NGX_OK)
     {
-        ngx_log_error(NGX_LOG_ERR, vr->log, 0,
-                      "vault: mail %V (%V) is given up: its row cannot be "
-                      "read", &row->id, &row->template);
+        give_up(vr, row, "its row cannot be read");
         return VAULT_MAIL_REFUSED;
     }
 
@@ -377,7 +378,7 @@ deliver(vault_request_t *vr, ngx_uint_t *done)
         end = VAULT_MAIL_REFUSED;
 
     } else if (row.expires_at <= vault_now()) {
-        tell_expired(vr, &row);
+        give_up(vr, &row, "it is of no use any more");
         end = VAULT_MAIL_REFUSED;
 
     } else {

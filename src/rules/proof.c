@@ -4,8 +4,8 @@
 
 #include "proof.h"
 #include "limits.h"
+#include "signing.h"
 #include "../crypto/crypto.h"
-#include "../crypto/jwt.h"
 #include "../model/id.h"
 
 
@@ -100,7 +100,7 @@ proof_hash(vault_request_t *vr, const vault_proof_t *proof,
                         &proof->purpose, &proof->user_id, email->len, email,
                         proof->subject.len, &proof->subject, secret);
 
-    if (vault_keyring_mac(vr->conf->keyring, &text, mac) != NGX_OK) {
+    if (vault_keyring_mac(vault_signing_key(vr), &text, mac) != NGX_OK) {
         vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR, "HMAC failed");
     }
 

@@ -9,8 +9,8 @@
 
 #include "second.h"
 #include "mailer.h"
+#include "signing.h"
 #include "../crypto/crypto.h"
-#include "../crypto/jwt.h"
 #include "../model/device.h"
 
 
@@ -27,7 +27,7 @@ notice_id(vault_request_t *vr, const vault_user_t *user,
 
     text = vault_printf(vr, "notice %V %L %V", &user->id, hour, device);
 
-    if (vault_keyring_mac(vr->conf->keyring, &text, mac) != NGX_OK) {
+    if (vault_keyring_mac(vault_signing_key(vr), &text, mac) != NGX_OK) {
         vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR, "HMAC failed");
     }
 

@@ -4,9 +4,9 @@
 
 #include "send.h"
 #include "../crypto/crypto.h"
-#include "../crypto/jwt.h"
 #include "limits.h"
 #include "password.h"
+#include "signing.h"
 #include "token.h"
 #include "upload.h"
 
@@ -254,7 +254,7 @@ vault_send_stamp(vault_request_t *vr, const vault_send_t *send)
 
     text = vault_printf(vr, "send %V %V", &send->id, &send->password_hash);
 
-    if (vault_keyring_mac(vr->conf->keyring, &text, mac) != NGX_OK) {
+    if (vault_keyring_mac(vault_signing_key(vr), &text, mac) != NGX_OK) {
         vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR, "HMAC failed");
     }
 

@@ -1,6 +1,6 @@
 #include "token.h"
+#include "signing.h"
 #include "../crypto/crypto.h"
-#include "../crypto/jwt.h"
 
 
 #define REFRESH_BYTES  32
@@ -92,7 +92,7 @@ vault_token_sign(vault_request_t *vr, vault_claims_t *claims, time_t life)
     vault_json_object(&w, NULL, &claims_view, claims);
 
     if (vault_writer_text(&w, &text) != NGX_OK
-        || vault_jwt_sign(vr->pool, vr->conf->keyring, &text, &token)
+        || vault_jwt_sign(vr->pool, vault_signing_key(vr), &text, &token)
            != NGX_OK)
     {
         vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR, "cannot sign a token");
@@ -111,7 +111,7 @@ vault_token_check(vault_request_t *vr, const ngx_str_t *token,
     vault_json_error_t   err;
 
     if (token->len == 0
-        || vault_jwt_check(vr->pool, vr->conf->keyring, token, issuer,
+        || vault_jwt_check(vr->pool, vault_signing_key(vr), token, issuer,
                            vault_now() / 1000, &text)
            != NGX_OK)
     {

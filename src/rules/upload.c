@@ -6,8 +6,8 @@
  */
 
 #include "upload.h"
+#include "signing.h"
 #include "../crypto/crypto.h"
-#include "../crypto/jwt.h"
 #include "../run/body.h"
 
 
@@ -24,11 +24,15 @@ typedef struct {
 } link_t;
 
 
+static void upload_check(vault_request_t *vr);
+static void download_check(vault_request_t *vr);
+
+
 const vault_guard_t  vault_guard_upload = {
-    "upload", NULL, vault_upload_admit
+    "upload", upload_check, vault_upload_admit
 };
 const vault_guard_t  vault_guard_download = {
-    "download", NULL, vault_download_admit
+    "download", download_check, vault_download_admit
 };
 
 static ngx_str_t  op_put = ngx_string("put");
@@ -69,7 +73,7 @@ link_make(vault_request_t *vr, const vault_file_t *file, const ngx_str_t *op)
     link.size = vault_printf(vr, "%L", file->size);
     link.expires = vault_printf(vr, "%L", vault_now() / 1000 + VAULT_LINK_LIFE);
 
-    if (link_mac(vr->conf->keyring, &file->id, &link, hex) != NGX_OK) {
+    if (link_mac(vault_signing_key(vr), &file->id, &link, hex) != NGX_OK) {
         vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR, "cannot sign a link");
     }
 
@@ -91,7 +95,7 @@ link_argument(ngx_http_request_t *r, const char *name, size_t max,
 }
 
 
-/* On the main stack: 0, or a status. */
+/* 0, or a status.  The key is there. */
 static ngx_uint_t
 link_check(vault_request_t *vr, const ngx_str_t *op, link_t *link,
     const char **message)
@@ -136,11 +140,28 @@ link_check(vault_request_t *vr, const ngx_str_t *op, link_t *link,
 }
 
 
+/*
+ * On the main stack, which cannot wait for a key that is still in the
+ * database (rules/signing.h): then it is asked again when the body is here.
+ */
+static ngx_uint_t
+link_later(vault_request_t *vr)
+{
+    vr->admit_later = vr->conf->keyring == NULL;
+
+    return vr->admit_later;
+}
+
+
 ngx_uint_t
 vault_upload_admit(vault_request_t *vr, const char **message)
 {
     link_t      link;
     ngx_uint_t  status;
+
+    if (link_later(vr)) {
+        return 0;
+    }
 
     status = link_check(vr, &op_put, &link, message);
 
@@ -161,7 +182,41 @@ vault_download_admit(vault_request_t *vr, const char **message)
 {
     link_t  link;
 
-    return link_check(vr, &op_get, &link, message);
+    return link_later(vr) ? 0 : link_check(vr, &op_get, &link, message);
+}
+
+
+static void
+link_require(vault_request_t *vr, vault_admit_pt admit)
+{
+    ngx_uint_t   status;
+    const char  *message;
+
+    if (!vr->admit_later) {
+        return;                       /* it was fresh when the bytes began */
+    }
+
+    (void) vault_signing_key(vr);
+
+    status = admit(vr, &message);
+
+    if (status) {
+        vault_fail(vr, status, "%s", message);
+    }
+}
+
+
+static void
+upload_check(vault_request_t *vr)
+{
+    link_require(vr, vault_upload_admit);
+}
+
+
+static void
+download_check(vault_request_t *vr)
+{
+    link_require(vr, vault_download_admit);
 }
 
 

@@ -31,6 +31,11 @@ typedef enum {
 #define VAULT_HINT_SHOW  1            /* to anybody */
 
 typedef struct {
+    ngx_flag_t        lambda;         /* frozen between two requests: nothing
+                                         may be left to do after an answer */
+    ngx_str_t         secrets[2];     /* one of them comes with each request
+                                         of the front; len 0: none is asked */
+
     ngx_str_t         origin;         /* "https://host[:port]", no slash; or
                                          empty: taken from each request */
     ngx_str_t         web_vault;      /* folder of a web vault; or empty */

@@ -20,6 +20,7 @@ extern ngx_module_t  ngx_http_vault_module;
 
 /* Per worker; each task holds a coroutine, which bounds them. */
 static ngx_queue_t  driver_tasks;
+static ngx_uint_t   driver_serial;    /* of the task that was started last */
 static ngx_uint_t   driver_stopping;
 static ngx_uint_t   driver_refusals;
 
@@ -44,6 +45,7 @@ vault_driver_handle(ngx_http_request_t *r, vault_conf_t *conf)
     vr->log = r->connection->log;
     vr->conf = conf;
     vr->run = run;
+    run->serial = driver_serial;
 
     if (r->method == NGX_HTTP_OPTIONS && vault_cors_preflight(vr)) {
         (void) ngx_http_discard_request_body(r);
@@ -228,6 +230,7 @@ vault_task_start(vault_conf_t *conf, const char *name, ngx_msec_t deadline,
     run->task = task;
     run->task_data = data;
     run->name = name;
+    run->serial = ++driver_serial;
 
     vr->co = vault_co_create(driver_entry, vr);
     if (vr->co == NULL) {
@@ -376,7 +379,16 @@ driver_finish(vault_request_t *vr)
         vr->reply.status = NGX_HTTP_OK;
     }
 
-    ngx_http_finalize_request(r, vault_reply_send(vr));
+    if (!vault_hold(vr)) {
+        vault_driver_answer(vr);
+    }
+}
+
+
+void
+vault_driver_answer(vault_request_t *vr)
+{
+    ngx_http_finalize_request(vr->http, vault_reply_send(vr));
 }
 
 
@@ -390,6 +402,25 @@ driver_finish_task(vault_request_t *vr)
 
     ngx_queue_remove(&vault_run(vr)->queue);
     ngx_destroy_pool(vr->pool);
+
+    if (!driver_stopping) {
+        vault_hold_release();
+    }
+}
+
+
+ngx_uint_t
+vault_driver_works_for(vault_request_t *vr)
+{
+    vault_run_t  *last;
+
+    if (driver_tasks.next == NULL || ngx_queue_empty(&driver_tasks)) {
+        return 0;
+    }
+
+    last = ngx_queue_data(ngx_queue_last(&driver_tasks), vault_run_t, queue);
+
+    return last->serial > vault_run(vr)->serial;
 }
 
 
@@ -401,6 +432,9 @@ driver_client_gone(void *data)
 
     if (vr->co) {                     /* has not ended yet */
         driver_abort(vr);
+
+    } else {
+        vault_hold_drop(vr);
     }
 }
 

@@ -206,21 +206,48 @@ vault_client_version(vault_request_t *vr)
 }
 
 
+/* The name that a front which has proved itself gives us; or len 0. */
+static ngx_str_t
+front_host(vault_request_t *vr)
+{
+    u_char      c;
+    ngx_str_t   host, none = ngx_null_string;
+    ngx_uint_t  i;
+
+    host = vr->conf->secrets[0].len ? vault_header(vr, "X-Vault-Host") : none;
+
+    for (i = 0; i < host.len; i++) {
+        c = ngx_tolower(host.data[i]);
+
+        if ((c < 'a' || c > 'z') && (c < '0' || c > '9')
+            && c != '-' && c != '.' && c != ':')
+        {
+            return none;
+        }
+    }
+
+    return host;
+}
+
+
 ngx_str_t
 vault_origin(vault_request_t *vr)
 {
-    ngx_str_t         *host;
-    ngx_table_elt_t   *header;
+    ngx_str_t         host;
+    ngx_table_elt_t  *header;
 
     if (vr->conf->origin.len) {
         return vr->conf->origin;
     }
 
-    header = vr->http->headers_in.host;
-    host = header ? &header->value : &vr->http->headers_in.server;
+    host = front_host(vr);
 
-    return vault_printf(vr, "https://%*s", ngx_min(host->len, 512),
-                        host->data);
+    if (host.len == 0) {
+        header = vr->http->headers_in.host;
+        host = header ? header->value : vr->http->headers_in.server;
+    }
+
+    return vault_printf(vr, "https://%*s", ngx_min(host.len, 512), host.data);
 }
 
 

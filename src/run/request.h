@@ -57,6 +57,7 @@ typedef struct vault_request_s {
     vault_send_t         *send;       /* set by the guard of its receivers */
     vault_tx_t           *tx;         /* the open transaction; or NULL */
     vault_reply_t         reply;
+    unsigned              admit_later:1;  /* admit() could not tell yet */
 
     vault_co_t           *co;         /* the rest belongs to run/ */
     void                 *run;

@@ -43,7 +43,9 @@ typedef struct {
     void             *cancel_data;
 
     vault_task_pt     task;           /* work without a client */
-    ngx_queue_t       queue;          /* of all tasks */
+    ngx_queue_t       queue;          /* of all tasks; of held answers */
+    ngx_uint_t        serial;         /* of a task; of the last one that was
+                                         started before a request */
     void             *task_data;
     const char       *name;
 
@@ -51,6 +53,7 @@ typedef struct {
     unsigned          blocked:1;      /* a thread works: cannot be cancelled */
     unsigned          gone:1;         /* the client has left */
     unsigned          waited:1;       /* has been suspended at least once */
+    unsigned          held:1;         /* its answer waits: hold.c */
 } vault_run_t;
 
 #define vault_run(vr)  ((vault_run_t *) (vr)->run)
@@ -68,6 +71,18 @@ void vault_wait_done(vault_request_t *vr);
 
 /* Resumes the coroutine and, if it has ended, ends the request. */
 void vault_driver_resume(vault_request_t *vr);
+
+/* 1 if a task that was started since the request came has not ended. */
+ngx_uint_t vault_driver_works_for(vault_request_t *vr);
+void vault_driver_answer(vault_request_t *vr);
+
+/*
+ * 1 if the answer is to wait for such tasks, where there is no time after it.
+ * vault_hold_release() is called when a task has ended.
+ */
+ngx_uint_t vault_hold(vault_request_t *vr);
+void vault_hold_drop(vault_request_t *vr);
+void vault_hold_release(void);
 
 /* Small bodies carry passwords: overwritten before nginx keeps the buffers. */
 void vault_body_wipe(ngx_http_request_t *r);

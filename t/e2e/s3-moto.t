@@ -20,7 +20,7 @@ use VaultServer qw(vault_server call);
 my $moto = VaultPeer->new('moto');
 my $is = $moto->state;
 my $store = "s3://$is->{bucket}/some/where?region=$is->{region}"
-            . "&endpoint=http://127.0.0.1:$is->{s3}&path_style=on";
+            . "&endpoint=http://127.0.0.1:$is->{aws}&path_style=on";
 
 delete @ENV{grep { /^AWS_/ } keys %ENV};
 
@@ -85,7 +85,7 @@ is(sizes($server, $cipher), length $bytes, 'and in the sync');
 # moto cannot check a presigned URL while it asks for signatures in headers;
 # that is t/peers/s3.py's.
 my $link = link_of($server, 'alice', $cipher, $file->{id});
-like($link, qr{^http://127\.0\.0\.1:$is->{s3}/vault/\Q$key\E\?.*X-Amz-Sig},
+like($link, qr{^http://127\.0\.0\.1:$is->{aws}/vault/\Q$key\E\?.*X-Amz-Sig},
      'GET has a presigned URL of the store');
 
 # DELETE of several at once

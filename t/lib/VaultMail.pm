@@ -22,8 +22,11 @@ our $FROM = "Vault of Z\xc3\xbcrich <vault\@example.com>";     # bytes
 
 # What every template may be given
 our %VARS = (
-    url       => 'https://vault.example.com/#/verify?token=a&b=c',
+    url       => 'https://vault.example.com/#/verify-email?userId=0191f3ab-'
+                 . '6c7d-7e1f-8a90-b2c3d4e5f607&token='
+                 . 'sIiHD7ivT1Pq_ub2c4d5e6f7g8h9i0jkLmNoPqRsTuV',
     code      => '482913',
+    account   => 'alice@example.com',
     hint      => 'the name of <my> first "cat" & more',
     new_email => 'alice.new@example.com',
     device    => "Firefox – Grüße 🙂\r\nBcc: bob\@example.com",

@@ -1,5 +1,5 @@
 # Vault servers for tests: nginx with our module on a database of the test's
-# own, on SQLite or PostgreSQL, and users on them.
+# own, on SQLite, PostgreSQL or Aurora DSQL, and users on them.
 #
 #   my $server = vault_server(workers => 2, vault => 'vault_requests 3;');
 #   my $alice = user('alice');             # registered through the API, once
@@ -11,9 +11,9 @@
 #
 # All servers of a test share its database and its signing key.
 #
-# Environment: VAULT_TEST_DB  sqlite (default) or pg
-#              VAULT_TEST_PG  URL of a PostgreSQL server for pg; else one is
-#                             started for this test alone
+# Environment: VAULT_TEST_DB  sqlite (default), pg or dsql
+#              VAULT_TEST_PG  URL of a PostgreSQL server, on which dsql stands
+#                             as well; else one is started for this test alone
 
 package VaultServer;
 
@@ -24,19 +24,24 @@ use Exporter qw(import);
 use File::Path ();
 use JSON::PP ();
 use MIME::Base64 ();
+use POSIX ();
+use Time::HiRes qw(sleep);
 
 use VaultData qw(b64 enc form public_key uuid json_text);
+use VaultDsql;
 use VaultHttp;
 use VaultNginx;
 
 our @EXPORT_OK = qw(vault_server vault_conf database folder_of user login call
-                    status forget_users psql sql routes);
+                    status forget_users psql sql meanwhile routes dsql);
 
 our $FLAVOUR = $ENV{VAULT_TEST_DB} || 'sqlite';
 our $ORIGIN = 'https://vault.example.com';
 
 my $folder;             # of this test's data
 my $database;           # URL
+my $behind;             # PostgreSQL's URL of it
+my $dsql;               # a VaultDsql, if it is on one
 my $cluster;            # folder of a PostgreSQL of our own
 my $helper;             # a server for registering users
 my %users;
@@ -66,14 +71,42 @@ sub database {
     return $database = 'sqlite:' . folder_of() . '/vault.db'
         if $FLAVOUR eq 'sqlite';
 
-    die "VAULT_TEST_DB is sqlite or pg, not $FLAVOUR\n" if $FLAVOUR ne 'pg';
+    die "VAULT_TEST_DB is sqlite, pg or dsql, not $FLAVOUR\n"
+        if $FLAVOUR !~ /^(?:pg|dsql)$/;
 
+    $behind = postgresql();
+    return $database = $behind if $FLAVOUR eq 'pg';
+
+    $dsql = VaultDsql->new($behind, folder_of() . '/dsql');
+    $database = $dsql->url;
+
+    my $key = folder_of() . '/migrate.pem';
+    my $server = vault_server(name => 'migrate', vault =>
+        "vault_lambda on;\nvault_jwt_key $key;");
+    $dsql->migrate($server);
+    $server->stop;
+
+    return $database;
+}
+
+
+# An empty database of PostgreSQL; its URL
+
+sub postgresql {
     my $server = $ENV{VAULT_TEST_PG} || start_cluster();
     my $name = lc "vault_$$" . '_' . int rand 1e6;
 
     psql($server, "CREATE DATABASE $name");
     $server =~ s{/[^/?]*(\?|$)}{/$name$1};
-    return $database = $server;
+    return $server;
+}
+
+
+# The peer that plays Aurora DSQL
+
+sub dsql {
+    database();
+    return $dsql;
 }
 
 
@@ -106,9 +139,11 @@ sub psql {
 sub sql {
     my ($text) = @_;
 
-    return psql(database(), $text) if $FLAVOUR ne 'sqlite';
+    my $url = database();
 
-    my ($file) = database() =~ /^sqlite:(.*)/;
+    return psql($behind, $text) if $behind;
+
+    my ($file) = $url =~ /^sqlite:(.*)/;
 
     open my $out, '-|', 'sqlite3', '-batch', '-cmd', '.timeout 5000', $file,
         $text or die "sqlite3: $!\n";
@@ -116,6 +151,40 @@ sub sql {
     my $rows = <$out>;
     close $out or die "sqlite3 failed: $text\n";
     return $rows // '';
+}
+
+
+# A transaction of somebody else that ends a second later, while others see
+# what was before: the pid of who holds it.
+
+sub meanwhile {
+    my (@statements) = @_;
+
+    my $holds = folder_of() . '/holds';
+    unlink $holds;
+
+    my $pid = fork // die "fork: $!\n";
+
+    if ($pid) {
+        sleep 0.02 while !-e $holds && kill 0, $pid;
+        return $pid;
+    }
+
+    my ($sqlite) = database() =~ /^sqlite:(.*)/;
+    my @command = $sqlite ? ('sqlite3', '-batch', $sqlite)
+                          : ('psql', '-Xq', '-d', $behind);
+    my $wait = 1.5 * $VaultNginx::SLOW;
+
+    # on DSQL nobody waits for it, but tries again for a while
+    $wait = 0.2 if $dsql;
+
+    open my $in, '|-', @command or die "@command: $!\n";
+    print {$in} $sqlite ? "BEGIN IMMEDIATE;\n" : "BEGIN;\n",
+                map({ "$_;\n" } @statements),
+                $sqlite ? '.shell' : '\!', " touch '$holds'; sleep $wait\n",
+                "COMMIT;\n";
+    close $in;
+    POSIX::_exit($? == 0 ? 0 : 1);
 }
 
 
@@ -375,13 +444,14 @@ sub finish {
 END {
     local $?;
     finish();
+    $dsql->stop if $dsql;
 
     if ($cluster) {
         system "$VaultNginx::ROOT/t/tools/pg", 'stop', $cluster;
         File::Path::remove_tree($cluster);
 
-    } elsif ($database && $FLAVOUR eq 'pg') {
-        my ($name) = $database =~ m{/([^/?]+)(?:\?|$)};
+    } elsif ($behind) {
+        my ($name) = $behind =~ m{/([^/?]+)(?:\?|$)};
         eval { psql($ENV{VAULT_TEST_PG},
                     "DROP DATABASE IF EXISTS $name WITH (FORCE)") };
     }

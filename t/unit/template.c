@@ -213,6 +213,7 @@ test_mistakes(ngx_pool_t *pool, const char *folder)
         { "verify-email.txt", "S\n\n{{url}} {{code}}\n", "has {{code}}" },
         { "verify-email.txt", "S\n\n{{url}} \xff\n", "UTF-8" },
         { "two-factor-code.html", "<p>", "lacks {{code}}" },
+        { "two-factor-code.txt", "S\n\n{{account}}\n", "lacks {{code}}" },
         { "layout.html", "<p>{{subject}}</p>", "lacks {{body}}" },
         { "layout.html", "{{body}}{{url}}", "has {{url}}" },
     };

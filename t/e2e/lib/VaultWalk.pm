@@ -7,6 +7,7 @@
 #                                         imports, and the keys and passwords
 #                                         of the account
 #   across('2026.9', '2025.10', 'bob');   what one writes the other reads
+#   walk_on($server);                     not on one of e2e_server()'s own
 #   finish();                             the server's own verdict
 
 package VaultWalk;
@@ -23,10 +24,13 @@ use VaultItems qw(login_item note_item card_item identity_item ssh_item
 use VaultNginx ();
 use VaultServer ();
 
-our @EXPORT = qw(walk walk_account across finish);
+our @EXPORT = qw(walk walk_account walk_on across finish);
 
 my $UUID = qr/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 my $server;            # started by the first user, not by `perl -c`
+
+
+sub walk_on { ($server) = @_ }
 
 
 sub client {

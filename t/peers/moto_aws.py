@@ -1,10 +1,12 @@
-"""S3 as moto has it, with one user, one bucket, and signatures in headers
-checked: a judge of our signatures that nobody of this project wrote.
+"""S3 and SES as moto has them, with one user, one bucket, one domain that may
+send, and signatures in headers checked: a judge of our signatures that nobody
+of this project wrote.
 
 Started by t/peers/moto.  Prints the port of its control, serves until stdin
-ends.  GET /control tells the port of S3, the keys and the objects (key to
-size); POST /control puts {"put": {"key": "text"}}, removes {"drop": ["key"]}
-or reads {"get": ["key"]}, by boto3.
+ends.  GET /control tells the port of AWS, the keys, the objects (key to size)
+and the mails, checked as smtp.py does; POST /control puts
+{"put": {"key": "text"}}, removes {"drop": ["key"]} or reads {"get": ["key"]},
+by boto3.
 """
 
 import http.server
@@ -15,18 +17,21 @@ import sys
 import threading
 
 # The requests of begin(), before signatures are asked for
-os.environ["INITIAL_NO_AUTH_ACTION_COUNT"] = "4"
+os.environ["INITIAL_NO_AUTH_ACTION_COUNT"] = "5"
 
 import boto3                                        # noqa: E402
+import smtp                                         # noqa: E402
+from moto.core import DEFAULT_ACCOUNT_ID            # noqa: E402
 from moto.server import ThreadedMotoServer          # noqa: E402
+from moto.ses.models import ses_backends            # noqa: E402
 
 BUCKET = "vault"
-STATE = {"bucket": BUCKET, "region": "us-east-1"}
+STATE = {"bucket": BUCKET, "domain": "example.com", "region": "us-east-1"}
 
 
 def client(service, key="none", secret="none"):
     return boto3.client(
-        service, endpoint_url=f"http://127.0.0.1:{STATE['s3']}",
+        service, endpoint_url=f"http://127.0.0.1:{STATE['aws']}",
         region_name=STATE["region"], aws_access_key_id=key,
         aws_secret_access_key=secret)
 
@@ -35,21 +40,29 @@ def begin():
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
-    STATE["s3"] = server.get_host_and_port()[1]
+    STATE["aws"] = server.get_host_and_port()[1]
     iam = client("iam")
     iam.create_user(UserName="alice")
     iam.put_user_policy(
         UserName="alice", PolicyName="all", PolicyDocument=json.dumps({
             "Version": "2012-10-17", "Statement": [{
-                "Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}))
+                "Effect": "Allow", "Resource": "*", "Action": [
+                    "s3:*", "ses:SendEmail", "ses:SendRawEmail"]}]}))
     keys = iam.create_access_key(UserName="alice")["AccessKey"]
     STATE["key"] = keys["AccessKeyId"]
     STATE["secret"] = keys["SecretAccessKey"]
     client("s3").create_bucket(Bucket=BUCKET)
+    client("ses").verify_domain_identity(Domain=STATE["domain"])
 
 
 def s3():
     return client("s3", STATE["key"], STATE["secret"])
+
+
+def mails():
+    sent = ses_backends[DEFAULT_ACCOUNT_ID][STATE["region"]].sent_messages
+    return [{**smtp.check(each.raw_data.encode()), "from": each.source,
+             "to": each.destinations} for each in sent]
 
 
 class Control(http.server.BaseHTTPRequestHandler):
@@ -73,7 +86,7 @@ class Control(http.server.BaseHTTPRequestHandler):
         found = s3().list_objects_v2(Bucket=BUCKET).get("Contents", [])
         body = json.dumps({**STATE, "objects": {
             each["Key"]: each["Size"] for each in found},
-            "bodies": bodies}).encode()
+            "bodies": bodies, "mails": mails()}).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
