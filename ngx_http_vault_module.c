@@ -122,6 +122,13 @@ static ngx_command_t  vault_commands[] = {
       0,
       NULL },
 
+    { ngx_string("vault_agent_extension"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      vault_set_agent_extension,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
     vault_any("vault_agent_require_header", NGX_CONF_FLAG,
               ngx_conf_set_flag_slot,
               offsetof(vault_loc_conf_t, agent_proxy.guard)),
@@ -228,7 +235,9 @@ vault_postconfiguration(ngx_conf_t *cf)
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_vault_module);
 
-    if (vault_attach_secrets(cf, mcf) != NGX_OK) {
+    if (vault_attach_secrets(cf, mcf) != NGX_OK
+        || vault_attach_extension(cf, mcf) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -404,6 +413,12 @@ vault_init_process(ngx_cycle_t *cycle)
     /* one worker writes files */
     if (ngx_worker == 0
         && vault_agent_secrets_start(&mcf->secrets, cycle) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (mcf->extension.name.len
+        && vault_extension_start(&mcf->extension) != NGX_OK)
     {
         return NGX_ERROR;
     }

@@ -37,6 +37,9 @@ vault_agent_trouble_with(vault_request_t *vr, vault_agent_secret_t *secret,
     text.data = buf;
     text.len = last - buf;
 
+    secret->why_len = ngx_min(text.len, VAULT_AGENT_WHY);
+    ngx_memcpy(secret->why, text.data, secret->why_len);
+
     if (vault_sha256(&text, digest) == NGX_OK) {
         if (ngx_memcmp(digest, secret->trouble, sizeof(digest)) == 0) {
             level = NGX_LOG_INFO;

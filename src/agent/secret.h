@@ -24,6 +24,7 @@
 
 
 #define VAULT_AGENT_LEASE  512        /* bytes of a lease's name */
+#define VAULT_AGENT_WHY    256
 
 typedef enum {
     VAULT_AGENT_PENDING = 0,          /* not yet written */
@@ -50,6 +51,8 @@ typedef struct {
     ngx_uint_t             busy;
     ngx_uint_t             failures;
     u_char                 trouble[32];  /* digest of the last that was told */
+    u_char                 why[VAULT_AGENT_WHY];  /* and its begin */
+    size_t                 why_len;
     int64_t                next_at;   /* ms by the wall clock */
 
     u_char                 digest[32];  /* of a value */

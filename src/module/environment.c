@@ -3,6 +3,7 @@
  * can write to, a function of Lambda say, is configured by the former alone.
  */
 
+#include "agent.h"
 #include "module.h"
 
 
