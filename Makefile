@@ -141,6 +141,7 @@ image-lambda:
 .PHONY: bench run demo routes mail-preview clean
 bench: deps release $(UNIT_BUILD)/presign
 	@t/bench/run
+	@t/bench/lambda
 run:
 	@conf/run
 demo:
