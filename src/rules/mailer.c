@@ -4,6 +4,7 @@
 
 #include "mailer.h"
 #include "limits.h"
+#include "../model/device.h"
 #include "../model/id.h"
 #include "../run/await.h"
 
@@ -98,6 +99,19 @@ vault_mailer_time(vault_request_t *vr, int64_t ms)
 
     return vault_printf(vr, "%*s %*s UTC", (size_t) 10, date, (size_t) 5,
                         date + 11);
+}
+
+
+void
+vault_mailer_login(vault_request_t *vr, int64_t device_type, int64_t ms,
+    ngx_keyval_t vars[3])
+{
+    ngx_str_set(&vars[0].key, "device");
+    vars[0].value = vault_device_kind(device_type);
+    ngx_str_set(&vars[1].key, "address");
+    vars[1].value = *vault_client_address(vr);
+    ngx_str_set(&vars[2].key, "time");
+    vars[2].value = vault_mailer_time(vr, ms);
 }
 
 
