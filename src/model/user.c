@@ -72,6 +72,28 @@ vault_user_get(vault_request_t *vr, const ngx_str_t *id)
 }
 
 
+static const vault_column_t  revision_columns[] = {
+    { VAULT_COL_INT, "revised_at", 0 },
+    VAULT_COLUMNS_END
+};
+
+static const vault_row_t  revision_row = VAULT_ROW(revision_columns, int64_t);
+
+
+void
+vault_user_batch_revision(vault_db_batch_t *batch, const vault_user_t *user,
+    int64_t *revision)
+{
+    static const char  sql[] =
+        "SELECT revised_at FROM users WHERE id = $1";
+
+    *revision = VAULT_NULL;
+
+    vault_db_batch_find(batch, &revision_row, revision, NULL, sql,
+                        vault_db_args(S(&user->id)));
+}
+
+
 ngx_uint_t
 vault_user_insert(vault_request_t *vr, const vault_user_t *user)
 {

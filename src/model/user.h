@@ -115,6 +115,10 @@ vault_user_t *vault_user_find_email(vault_request_t *vr,
 /* 404 if there is none. */
 vault_user_t *vault_user_get(vault_request_t *vr, const ngx_str_t *id);
 
+/* users.revised_at as it is then. */
+void vault_user_batch_revision(vault_db_batch_t *batch,
+    const vault_user_t *user, int64_t *revision);
+
 /* A new account; 0 if the e-mail is taken. */
 ngx_uint_t vault_user_insert(vault_request_t *vr, const vault_user_t *user);
 
