@@ -125,7 +125,7 @@ asan: deps
 	@$(MAKE) -s -j2 asan-build debug
 	@t/e2e/install
 	@VAULT_FLAVOUR=asan t/tools/suite sqlite $(filter-out $(NO_DB),$(SQLITE)) \
-	    $(FAULTS)
+	    $(FAULTS) $(wildcard t/25-*.t)
 	@VAULT_FLAVOUR=asan t/tools/suite pg $(PG)
 	@VAULT_FLAVOUR=debug TEST_NGINX_USE_VALGRIND=1 t/tools/suite sqlite $(SMOKE)
 
