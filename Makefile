@@ -86,8 +86,8 @@ deps-build:
 
 TESTS  := $(sort $(wildcard t/*.t))
 E2E    := $(sort $(wildcard t/e2e/*.t))
-NO_DB  := t/00-% t/01-% t/04-% t/08-% t/09-% t/25-% \
-          t/e2e/cloudfront.t t/e2e/conf.t t/e2e/run.t \
+NO_DB  := t/00-% t/01-% t/04-% t/08-% t/09-% t/25-% t/7% \
+          t/e2e/agent-% t/e2e/cloudfront.t t/e2e/conf.t t/e2e/run.t \
           t/e2e/template.t t/e2e/deploy.t t/e2e/image% \
           t/e2e/mail-preview.t t/e2e/pg-% t/e2e/s3-% t/e2e/ses-%
 SQLITE := $(filter-out t/24-%,$(TESTS))
@@ -147,6 +147,7 @@ image-lambda:
 bench: deps release $(UNIT_BUILD)/presign
 	@t/bench/run
 	@t/bench/lambda
+	@t/bench/agent
 run:
 	@conf/run
 demo:

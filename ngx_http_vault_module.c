@@ -232,6 +232,10 @@ vault_postconfiguration(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
+    if (mcf->agents.nelts) {
+        vault_agent_filter_install();
+    }
+
     return mcf->bucket ? vault_bucket_install(cf) : NGX_OK;
 }
 
@@ -465,6 +469,6 @@ vault_exit_master(ngx_cycle_t *cycle)
     agent = mcf ? mcf->agents.elts : NULL;
 
     for (i = 0; mcf && i < mcf->agents.nelts; i++) {
-        vault_agent_wipe(agent[i]);
+        vault_agent_end(agent[i], cycle);
     }
 }

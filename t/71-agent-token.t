@@ -314,6 +314,36 @@ sub test_memory {
 }
 
 
+sub test_revoke {
+    fresh();
+
+    my $nginx = agent($vault, options => 'revoke=on', workers => 2);
+    log_has($nginx, qr/logged in/, 'a token');
+    $nginx->signal('HUP');
+    until_true { $nginx->log_text =~ /gracefully shutting down/ } 'a reload';
+    sleep 0.5;
+    is($vault->count('revoke'), 0, 'revokes nothing');
+    ends_clean($nginx);
+    is($vault->count('revoke'), 1, 'the end does');
+
+    fresh();
+    $nginx = agent($vault, options => 'revoke=on');
+    log_has($nginx, qr/logged in/, 'a token');
+    $vault->set(up => false);
+    ends_clean($nginx);
+    like($nginx->log_text, qr/could not be revoked and lives to its end/,
+         'a Vault that is down by then');
+    $vault->set(up => true);
+
+    $nginx = agent($vault);
+    log_has($nginx, qr/logged in/, 'a token');
+    $vault->clear;
+    ends_clean($nginx);
+    is($vault->count('revoke'), 0, 'not revoked unless that is wished');
+}
+
+
+test_revoke();
 test_single_flight();
 test_renewal();
 test_not_renewable();

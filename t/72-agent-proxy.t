@@ -32,6 +32,7 @@ $vault->set(secrets => {
 my $nginx = agent($vault, workers => 2, options => 'timeout=3s', server => '
     location /v1/kv/own { vault_agent on; vault_agent_own_token on; }
     location /v1/kv/open { vault_agent on; vault_agent_require_header off; }
+    location /v1/kv/closed { vault_agent on; deny all; }
     location /v1/kv/small { vault_agent on; client_max_body_size 10; }
     client_max_body_size 100m;');
 
@@ -181,8 +182,16 @@ sub test_bodies {
     is(VaultHttp::json($slowly)->{data}{sha256}, sha256_hex('ab' x 5),
        'a body that comes slowly');
 
-    is(status_of(ask('PUT', 'kv/small', body => 'x' x 11)), 413,
-       'a body that is too large');
+    failed(ask('PUT', 'kv/small', body => 'x' x 11), 413, qr/too large/,
+           'a body that is too large');
+    my ($large) = VaultHttp::exchange($nginx->port, [join "\r\n",
+        'PUT /v1/kv/small HTTP/1.1', 'Host: x', $GUARD,
+        'Transfer-Encoding: chunked', 'Connection: close', '',
+        '14', 'x' x 20, '0', '', ''], methods => ['PUT']);
+    $large->{json} = VaultHttp::json($large);
+    failed($large, 413, qr/too large/, '  in chunks');
+    failed(ask('GET', 'kv/closed'), 403, qr/refused by the agent/,
+           'who is kept out');
 
     $answer = ask('GET', 'sys/storage/raft/snapshot?n=20000000');
     is(sha256_hex($answer->{body}), sha256_hex('s' x 20_000_000),
@@ -461,8 +470,41 @@ sub test_leaving {
 }
 
 
+sub test_http2 {
+    my $own = agent($vault, start => 0);
+    $own->{listen} = ' http2';
+    $own->start;
+
+    my $file = save('body', 'z' x 200_000);
+    my $url = 'http://127.0.0.1:' . $own->port . '/v1';
+    my $curl = "curl -s --http2-prior-knowledge -H '$GUARD' "
+               . "-w ' %{http_code} %{http_version}'";
+    my %asked = (
+        "$url/secret/data/a"             => qr/value-1.* 200 2$/s,
+        "-X LIST $url/secret/metadata"   => qr/"keys".* 200 2$/s,
+        "-T $file $url/sys/storage/raft/snapshot" => qr/200000.* 200 2$/s,
+        "-H 'Content-Length:' -T - $url/sys/storage/raft/snapshot < $file"
+                                         => qr/200000.* 200 2$/s,
+        "-I $url/secret/data/a"          => qr/content-length.* 200 2$/s,
+        "$url/kv/none"                   => qr/\{"errors": \[\]\}\s+404 2$/s,
+    );
+
+    like(`$curl $_`, $asked{$_}, "HTTP/2: $_") for sort keys %asked;
+    `$curl -m 1 '$url/sys/monitor?n=5&s=1'`;
+
+    $vault->set(up => $NO);
+    like(`$curl -X POST -d '{}' $url/kv/none`,
+         qr/\{"errors":\["cannot connect"\]\}\s+502 2$/, 'HTTP/2: down');
+    $vault->set(up => $YES);
+    ends_clean($own, 'value-1');
+}
+
+
 sub test_many {
-    my $own = agent($vault, workers => 2);
+    my $own = agent($vault, workers => 2, start => 0);
+    $own->{connections} = 2048;       # one worker may get nearly all
+    $own->start;
+
     my @socks = map { VaultHttp::open_socket($own->port) } 1 .. 300;
     my $end = time + 60 * $SLOW;
     my %seen;
@@ -511,6 +553,7 @@ test_cluster();
 test_down();
 test_tls();
 test_leaving();
+test_http2();
 test_many();
 test_tokens();
 test_reload();

@@ -63,6 +63,8 @@ typedef struct {
     ngx_uint_t            retries;    /* of what may be repeated */
     ngx_msec_t            grace;      /* a token is not used when it has less
                                          to live */
+    ngx_msec_t            watch;      /* between two looks at a value of the
+                                         configuration */
     ngx_uint_t            revoke;     /* the token, when nginx ends */
 
     vault_agent_auth_t    auth;
@@ -155,6 +157,10 @@ void vault_agent_stop(vault_agent_t *agent);
 
 /* In the last process: no trace of the token stays. */
 void vault_agent_wipe(vault_agent_t *agent);
+
+/* The same in the master, after having revoked the token if that is wished:
+   it blocks, for 2 s at most. */
+void vault_agent_end(vault_agent_t *agent, ngx_cycle_t *cycle);
 
 /* Gives the token back to Vault, if there is one.  Awaits. */
 void vault_agent_revoke(vault_request_t *vr, vault_agent_t *agent);

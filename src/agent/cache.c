@@ -194,8 +194,8 @@ copy_text(ngx_pool_t *pool, const ngx_str_t *from, ngx_str_t *to)
     to->len = from->len;
     to->data = ngx_pnalloc(pool, from->len + 1);
 
-    if (to->data) {
-        (void) ngx_cpymem(to->data, from->data, from->len);
+    if (to->data && from->len) {
+        ngx_memcpy(to->data, from->data, from->len);
     }
 
     return to->data ? NGX_OK : NGX_ERROR;

@@ -16,6 +16,7 @@ typedef struct {
     const char            *method;
     ngx_str_t              path;
     ngx_str_t              namespace;
+    int64_t                asked_at;
     ngx_queue_t            passengers;
     vault_agent_outcome_t  outcome;
     ngx_event_t            landing;
@@ -98,6 +99,7 @@ find_times(flight_t *flight, const envelope_t *envelope,
         return NGX_DECLINED;
     }
 
+    times->asked_at = flight->asked_at;
     times->expires_at = now + life;
     times->stale_until = now + ngx_min(life + (int64_t) cache->stale, last);
 
@@ -164,6 +166,7 @@ static void
 settle(vault_request_t *vr, flight_t *flight, ngx_int_t rc,
     const vault_http_answer_t *answer, const ngx_str_t *type)
 {
+    vault_agent_times_t   times;
     vault_agent_cache_t  *cache = flight->proxy->cache;
 
     flight->settled = 1;
@@ -174,8 +177,10 @@ settle(vault_request_t *vr, flight_t *flight, ngx_int_t rc,
         keep(vr, flight, answer, type);
 
     } else if (rc != NGX_OK && answer->too_large) {
-        vault_agent_store_large(cache->store, &flight->key,
-                                vault_now() + cache->ttl);
+        ngx_memzero(&times, sizeof(vault_agent_times_t));
+        times.asked_at = flight->asked_at;
+        times.expires_at = vault_now() + cache->ttl;
+        vault_agent_store_large(cache->store, &flight->key, &times);
 
     } else {
         vault_agent_store_failed(cache->store, &flight->key);
@@ -193,7 +198,10 @@ copy(ngx_pool_t *pool, const ngx_str_t *from, ngx_str_t *to)
         return NGX_ERROR;
     }
 
-    (void) ngx_cpymem(to->data, from->data, from->len);
+    if (from->len) {
+        ngx_memcpy(to->data, from->data, from->len);
+    }
+
     to->data[from->len] = '\0';
     to->len = from->len;
 
@@ -249,7 +257,10 @@ land(ngx_event_t *ev)
         passenger->land(passenger, &flight->outcome);
     }
 
-    vault_wipe(flight->outcome.body.data, flight->outcome.body.len);
+    if (flight->outcome.body.len) {
+        vault_wipe(flight->outcome.body.data, flight->outcome.body.len);
+    }
+
     ngx_destroy_pool(flight->pool);
 }
 
@@ -326,6 +337,7 @@ create(vault_agent_proxy_t *proxy, const vault_agent_key_t *key,
 
     flight->pool = pool;
     flight->proxy = proxy;
+    flight->asked_at = vault_now();
     flight->key.hash = key->hash;
     flight->method = method;
     flight->outcome.error = "the request to Vault was ended";

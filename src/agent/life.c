@@ -6,12 +6,14 @@
 #include "../aws/credentials.h"
 #include "../crypto/crypto.h"
 #include "../run/await.h"
+#include "aside.h"
 #include "token.h"
 
 
 #define TICK      60000               /* ms; the wall clock may jump */
 #define TICK_MIN  100
 #define BACK      60000
+#define END       2000                /* for revoking, at the end of all */
 
 
 /* When there may be something to do: by the wall clock. */
@@ -43,7 +45,7 @@ on_tick(ngx_event_t *ev)
         return;
     }
 
-    vault_agent_tend(agent);
+    vault_agent_tend(agent);          /* sets it anew when it has ended */
     ngx_add_timer(ev, next_tick(agent));
 }
 
@@ -58,8 +60,9 @@ vault_agent_start(vault_agent_t *agent, ngx_cycle_t *cycle)
     timer->log = cycle->log;
     timer->cancelable = 1;
 
+    /* a timer, for what is posted now runs after the next event only */
     vault_agent_tend(agent);
-    ngx_add_timer(timer, TICK_MIN);
+    ngx_add_timer(timer, 1);
 
     return NGX_OK;
 }
@@ -71,6 +74,8 @@ vault_agent_stop(vault_agent_t *agent)
     if (agent->token->timer.timer_set) {
         ngx_del_timer(&agent->token->timer);
     }
+
+    agent->token->timer.handler = NULL;
 
     vault_upstream_stop(agent->up);
 }
@@ -108,6 +113,33 @@ vault_agent_revoke(vault_request_t *vr, vault_agent_t *agent)
                       "vault agent: %V: the token could not be revoked and "
                       "lives to its end", &agent->settings.name);
     }
+}
+
+
+static void
+give_back(vault_request_t *vr, void *data)
+{
+    vault_agent_revoke(vr, data);
+}
+
+
+void
+vault_agent_end(vault_agent_t *agent, ngx_cycle_t *cycle)
+{
+    u_char                 done = 0;
+    vault_agent_shared_t  *shared = agent->token->shared;
+
+    if (agent->settings.revoke && shared && shared->len
+        && vault_aside_run(cycle, &agent->conf, give_back, agent, END, &done,
+                           1)
+           != NGX_OK)
+    {
+        ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
+                      "vault agent: %V: the token is not revoked, it lives to "
+                      "its end", &agent->settings.name);
+    }
+
+    vault_agent_wipe(agent);
 }
 
 

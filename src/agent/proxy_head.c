@@ -136,7 +136,8 @@ vault_agent_proxy_head(ngx_http_request_t *r, const vault_agent_t *agent,
         p = ngx_sprintf(p, "X-Vault-Namespace: %V\r\n", set);
     }
 
-    if (r->headers_in.content_length_n >= 0) {
+    /* a subrequest's headers are those of another one */
+    if (r->headers_in.content_length_n >= 0 && r == r->main) {
         p = ngx_sprintf(p, "Content-Length: %O\r\n",
                         r->headers_in.content_length_n);
     }

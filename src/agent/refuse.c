@@ -35,7 +35,7 @@ vault_agent_send(ngx_http_request_t *r, ngx_uint_t status,
     b->start = b->pos = body->data;
     b->end = b->last = body->data + body->len;
     b->memory = body->len != 0;
-    b->last_buf = 1;
+    b->last_buf = r == r->main;
     b->last_in_chain = 1;
 
     out.buf = b;

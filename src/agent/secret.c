@@ -7,6 +7,8 @@
 #include "secret_part.h"
 #include "token.h"
 
+#include <signal.h>
+
 
 #define SECOND     1000               /* ms */
 #define RETRY_MAX  (60 * SECOND)
@@ -186,6 +188,38 @@ write_file(vault_request_t *vr, vault_agent_secret_t *secret,
 }
 
 
+/* The master reads the configuration anew, and with it all values. */
+static ngx_int_t
+watch(vault_request_t *vr, vault_agent_secret_t *secret,
+    const ngx_str_t *text)
+{
+    u_char  digest[VAULT_SHA256_LEN];
+
+    if (vault_sha256(text, digest) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_memcmp(digest, secret->digest, sizeof(digest)) == 0) {
+        return NGX_OK;
+    }
+
+    ngx_memcpy(secret->digest, digest, sizeof(digest));
+
+    if (ngx_process == NGX_PROCESS_WORKER && kill(ngx_parent, SIGHUP) == 0) {
+        ngx_log_error(NGX_LOG_NOTICE, vr->log, 0,
+                      "vault agent: the value \"%V\" has changed: nginx "
+                      "reloads", &secret->path);
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_WARN, vr->log, 0,
+                  "vault agent: the value \"%V\" has changed: reload nginx, "
+                  "which its worker is not allowed to", &secret->path);
+
+    return NGX_OK;
+}
+
+
 static ngx_int_t
 refresh(vault_request_t *vr, vault_agent_secret_t *secret)
 {
@@ -198,7 +232,8 @@ refresh(vault_request_t *vr, vault_agent_secret_t *secret)
         return NGX_ERROR;
     }
 
-    rc = write_file(vr, secret, &text->text);
+    rc = secret->file.len ? write_file(vr, secret, &text->text)
+                          : watch(vr, secret, &text->text);
 
     if (rc == NGX_OK) {
         secret->written = 1;
@@ -338,7 +373,7 @@ vault_agent_secrets_start(ngx_array_t *secrets, ngx_cycle_t *cycle)
     secrets_timer.cancelable = 1;
 
     vault_agent_secrets_tend(secrets);
-    ngx_add_timer(&secrets_timer, TICK_MIN);
+    ngx_add_timer(&secrets_timer, 1);
 
     return NGX_OK;
 }

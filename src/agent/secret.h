@@ -12,7 +12,8 @@
  *
  * What has no lease is read each `every`; what has one is renewed at two
  * thirds of it, and read anew if that gains little, or if the token is another:
- * leases end with the token that they were given to.
+ * leases end with the token that they were given to.  When a value of the
+ * configuration has changed, nginx is to reload.
  */
 
 #ifndef VAULT_AGENT_SECRET_H
@@ -33,13 +34,15 @@ typedef enum {
 typedef struct {
     vault_agent_t         *agent;
     ngx_str_t              path;      /* "secret/data/app" */
-    ngx_str_t              file;      /* ends with NUL */
+    ngx_str_t              file;      /* ends with NUL; empty: a value of the
+                                         configuration, which is watched */
     mode_t                 mode;
     vault_agent_format_e   format;
     ngx_str_t              key;       /* of VAULT_AGENT_KEY */
     ngx_str_t              template;  /* the file of it */
     ngx_msec_t             every;
     char                 **command;   /* after a change; or NULL */
+    ngx_str_t              value;     /* of the configuration; else empty */
 
     /* of the worker that writes */
     vault_agent_state_e    state;
@@ -48,6 +51,8 @@ typedef struct {
     ngx_uint_t             failures;
     u_char                 trouble[32];  /* digest of the last that was told */
     int64_t                next_at;   /* ms by the wall clock */
+
+    u_char                 digest[32];  /* of a value */
 
     u_char                 lease_id[VAULT_AGENT_LEASE];
     size_t                 lease_len; /* 0: none */

@@ -55,10 +55,8 @@ refused(work_t *w, const ngx_str_t *path, const vault_http_answer_t *answer)
     }
 
     return vault_agent_trouble_with(w->vr, w->secret,
-                                    "reading \"%V\" is answered with %ui; %s."
-                                    " \"%V\" stays as it was", path,
-                                    answer->status, remedy,
-                                    &w->secret->file);
+                                    "reading \"%V\" is answered with %ui; %s",
+                                    path, answer->status, remedy);
 }
 
 
@@ -191,8 +189,7 @@ make_text(work_t *w)
 
     if (rc == NGX_DECLINED) {
         return vault_agent_trouble_with(w->vr, w->secret,
-                                        "%s. \"%V\" stays as it was", why,
-                                        &w->secret->file);
+                                        "%s", why);
     }
 
     return rc;

@@ -34,6 +34,7 @@ typedef struct {
     ngx_rbtree_t         tree;
     ngx_rbtree_node_t    sentinel;
     ngx_queue_t          use;         /* newest first */
+    int64_t              purged_at;
     vault_agent_store_stats_t  stats;
 } shared_t;
 
@@ -162,6 +163,14 @@ vault_agent_store_create(ngx_conf_t *cf, size_t size)
     }
 
     return zone->data;
+}
+
+
+/* A text may be none at all. */
+static u_char *
+add(u_char *p, const ngx_str_t *text)
+{
+    return text->len ? ngx_cpymem(p, text->data, text->len) : p;
 }
 
 
@@ -400,7 +409,8 @@ vault_agent_store_put(vault_agent_store_t *store,
         discard(store, node);
     }
 
-    node = make(store, key, entry->type.len + entry->body.len);
+    node = times->asked_at > store->shared->purged_at
+           ? make(store, key, entry->type.len + entry->body.len) : NULL;
 
     if (node) {
         node->type_len = entry->type.len;
@@ -408,8 +418,8 @@ vault_agent_store_put(vault_agent_store_t *store,
         node->times = *times;
 
         p = node->text + node->key_len;
-        p = ngx_cpymem(p, entry->type.data, entry->type.len);
-        ngx_memcpy(p, entry->body.data, entry->body.len);
+        p = add(p, &entry->type);
+        (void) add(p, &entry->body);
 
         store->shared->stats.entries++;
         store->shared->stats.bytes += node->body_len;
@@ -421,13 +431,12 @@ vault_agent_store_put(vault_agent_store_t *store,
 
 void
 vault_agent_store_large(vault_agent_store_t *store,
-    const vault_agent_key_t *key, int64_t until)
+    const vault_agent_key_t *key, const vault_agent_times_t *times)
 {
-    vault_agent_times_t  times = { 0, until, 0 };
     vault_agent_entry_t  nothing = { ngx_null_string, ngx_null_string };
     node_t              *node;
 
-    vault_agent_store_put(store, key, &nothing, &times);
+    vault_agent_store_put(store, key, &nothing, times);
 
     ngx_shmtx_lock(&store->slab->mutex);
 
@@ -489,7 +498,8 @@ is_below(const node_t *node, const ngx_str_t *path)
     p = ngx_strlchr((u_char *) node->text, end, LF);
 
     return p && (size_t) (end - p - 1) >= path->len
-           && ngx_memcmp(p + 1, path->data, path->len) == 0;
+           && (path->len == 0
+               || ngx_memcmp(p + 1, path->data, path->len) == 0);
 }
 
 
@@ -502,6 +512,8 @@ vault_agent_store_purge(vault_agent_store_t *store, const ngx_str_t *path)
     shared_t     *shared = store->shared;
 
     ngx_shmtx_lock(&store->slab->mutex);
+
+    shared->purged_at = vault_now();
 
     for (q = ngx_queue_head(&shared->use);
          q != ngx_queue_sentinel(&shared->use);
@@ -554,13 +566,13 @@ vault_agent_key_make(ngx_pool_t *pool, const ngx_str_t *agent,
         return NGX_ERROR;
     }
 
-    p = ngx_cpymem(key->text.data, agent->data, agent->len);
+    p = add(key->text.data, agent);
     *p++ = ' ';
-    p = ngx_cpymem(p, method->data, method->len);
+    p = add(p, method);
     *p++ = ' ';
-    p = ngx_cpymem(p, namespace->data, namespace->len);
+    p = add(p, namespace);
     *p++ = LF;
-    ngx_memcpy(p, path->data, path->len);
+    (void) add(p, path);
 
     key->hash = ngx_murmur_hash2(key->text.data, key->text.len);
 

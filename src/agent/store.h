@@ -41,6 +41,8 @@ typedef enum {
 
 /* Times are ms by the wall clock. */
 typedef struct {
+    int64_t     asked_at;             /* not to be stored if it was purged
+                                         since */
     int64_t     refresh_at;           /* then whoever asks is told to */
     int64_t     expires_at;
     int64_t     stale_until;          /* if nothing better is to be had */
@@ -78,9 +80,9 @@ void vault_agent_store_put(vault_agent_store_t *store,
     const vault_agent_key_t *key, const vault_agent_entry_t *entry,
     const vault_agent_times_t *times);
 
-/* It is too large for that, and will be `until` then. */
+/* It is too large for that, and will be until it expires. */
 void vault_agent_store_large(vault_agent_store_t *store,
-    const vault_agent_key_t *key, int64_t until);
+    const vault_agent_key_t *key, const vault_agent_times_t *times);
 
 /* Vault says that there is no such thing, or not for us. */
 void vault_agent_store_drop(vault_agent_store_t *store,

@@ -16,6 +16,7 @@
 
 
 #define SECOND      1000              /* ms */
+#define SETTLED     20                /* until the clock is set anew */
 #define WATCH       10                /* how often another worker is watched */
 #define RETRY       500               /* after a first failure; doubles */
 #define RETRY_MAX   (30 * SECOND)
@@ -226,6 +227,10 @@ settled(void *data)
     unlock(token);
 
     token->trying = 0;
+
+    if (token->timer.handler && !ngx_exiting) {
+        ngx_add_timer(&token->timer, SETTLED);
+    }
 
     while (!ngx_queue_empty(&token->waiters)) {
         q = ngx_queue_head(&token->waiters);

@@ -3,8 +3,7 @@
  * token.c alone.
  *
  * Why:    one login serves all workers and survives a reload.
- * Owns:   a zone of nginx's that no core dump contains; in a process without
- *         workers, plain memory of its own.
+ * Owns:   a zone of nginx's that no core dump contains.
  * Fails:  while it is made, with a line in the log.
  * Waits:  never.
  */
@@ -51,8 +50,8 @@ struct vault_agent_token_s {
     vault_agent_t         *agent;
     vault_agent_shared_t  *shared;
     ngx_shmtx_t           *mutex;
-    ngx_shmtx_t            own_mutex; /* without a zone */
-    ngx_shmtx_sh_t         own_lock;
+    ngx_str_t              name;      /* of the zone */
+    void                  *early;     /* memory before there was a zone */
 
     /* of this worker */
     ngx_queue_t            waiters;
@@ -63,8 +62,11 @@ struct vault_agent_token_s {
 /* When the configuration is read: the zone. */
 ngx_int_t vault_agent_zone(ngx_conf_t *cf, vault_agent_t *agent);
 
-/* Where there will be no zone: plain memory. */
-ngx_int_t vault_agent_unshared(vault_agent_t *agent, ngx_pool_t *pool);
+/*
+ * While the configuration is read: the zone of the last one if it was there,
+ * or else memory that is shared with children, until there is a zone.
+ */
+ngx_int_t vault_agent_early(ngx_conf_t *cf, vault_agent_t *agent);
 
 /* For the cleanup of a pool: an ngx_str_t that is secret. */
 void vault_agent_wipe_text(void *data);

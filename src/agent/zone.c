@@ -4,14 +4,40 @@
  */
 
 #include "../crypto/crypto.h"
+#include "../run/memory.h"
 #include "token.h"
-
-#include <sys/mman.h>
 
 
 #define NAME  "vault_agent:"
 
 static ngx_uint_t  zone_tag;          /* its address marks the zone as ours */
+
+
+/* Memory that stands in for a zone. */
+typedef struct {
+    ngx_shmtx_t           mutex;
+    ngx_shmtx_sh_t        lock;
+    vault_agent_shared_t  shared;
+} early_t;
+
+
+/* What was fetched while the configuration was read. */
+static void
+take_early(vault_agent_token_t *token, vault_agent_shared_t *shared)
+{
+    early_t  *early = token->early;
+
+    if (early) {
+        if (shared && shared->len == 0 && early->shared.len) {
+            *shared = early->shared;
+            shared->busy = 0;
+        }
+
+        vault_wipe(&early->shared, sizeof(vault_agent_shared_t));
+        vault_memory_free(early, sizeof(early_t));
+        token->early = NULL;
+    }
+}
 
 
 static ngx_int_t
@@ -25,6 +51,7 @@ zone_init(ngx_shm_zone_t *zone, void *data)
 
     if (old) {
         token->shared = old->shared;
+        take_early(token, NULL);
         return NGX_OK;
     }
 
@@ -33,16 +60,11 @@ zone_init(ngx_shm_zone_t *zone, void *data)
         return NGX_OK;
     }
 
-#ifdef MADV_DONTDUMP
-    if (madvise(zone->shm.addr, zone->shm.size, MADV_DONTDUMP) == -1) {
-        ngx_log_error(NGX_LOG_WARN, zone->shm.log, ngx_errno,
-                      "vault agent: the memory of tokens cannot be kept out "
-                      "of core dumps");
-    }
-#endif
+    vault_memory_hide(zone->shm.addr, zone->shm.size, zone->shm.log);
 
     token->shared = ngx_slab_calloc(slab, sizeof(vault_agent_shared_t));
     slab->data = token->shared;
+    take_early(token, token->shared);
 
     if (token->shared == NULL) {
         ngx_log_error(NGX_LOG_EMERG, zone->shm.log, 0,
@@ -54,18 +76,32 @@ zone_init(ngx_shm_zone_t *zone, void *data)
 }
 
 
+static void
+on_pool_end(void *data)
+{
+    take_early(data, NULL);           /* the configuration was refused */
+}
+
+
 static vault_agent_token_t *
 create(ngx_pool_t *pool, vault_agent_t *agent)
 {
+    ngx_pool_cleanup_t   *cln;
     vault_agent_token_t  *token;
 
     token = ngx_pcalloc(pool, sizeof(vault_agent_token_t));
+    cln = ngx_pool_cleanup_add(pool, 0);
 
-    if (token) {
-        token->agent = agent;
-        agent->token = token;
-        ngx_queue_init(&token->waiters);
+    if (token == NULL || cln == NULL) {
+        return NULL;
     }
+
+    cln->handler = on_pool_end;
+    cln->data = token;
+
+    token->agent = agent;
+    agent->token = token;
+    ngx_queue_init(&token->waiters);
 
     return token;
 }
@@ -85,6 +121,7 @@ vault_agent_zone(ngx_conf_t *cf, vault_agent_t *agent)
     }
 
     (void) ngx_sprintf(name.data, NAME "%V%Z", &agent->id);
+    agent->token->name = name;
 
     zone = ngx_shared_memory_add(cf, &name, 16 * ngx_pagesize, &zone_tag);
     if (zone == NULL) {
@@ -98,22 +135,66 @@ vault_agent_zone(ngx_conf_t *cf, vault_agent_t *agent)
 }
 
 
-ngx_int_t
-vault_agent_unshared(vault_agent_t *agent, ngx_pool_t *pool)
+/* The same zone of the configuration that runs now; or NULL. */
+static vault_agent_token_t *
+find_running(const ngx_str_t *name)
 {
-    vault_agent_token_t  *token;
+    ngx_uint_t        i;
+    ngx_shm_zone_t   *zone;
+    ngx_list_part_t  *part;
 
-    token = create(pool, agent);
-    if (token == NULL) {
+    if (ngx_cycle == NULL || ngx_cycle->shared_memory.part.elts == NULL) {
+        return NULL;
+    }
+
+    for (part = (ngx_list_part_t *) &ngx_cycle->shared_memory.part; part;
+         part = part->next)
+    {
+        zone = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (zone[i].tag == &zone_tag && zone[i].shm.addr
+                && zone[i].shm.name.len == name->len
+                && ngx_memcmp(zone[i].shm.name.data, name->data, name->len)
+                   == 0)
+            {
+                return zone[i].data;
+            }
+        }
+    }
+
+    return NULL;
+}
+
+
+ngx_int_t
+vault_agent_early(ngx_conf_t *cf, vault_agent_t *agent)
+{
+    early_t              *early;
+    vault_agent_token_t  *token = agent->token, *running;
+
+    if (token->shared) {
+        return NGX_OK;
+    }
+
+    running = find_running(&token->name);
+
+    if (running && running->shared) {
+        token->shared = running->shared;
+        token->mutex = running->mutex;
+        return NGX_OK;
+    }
+
+    early = vault_memory_shared(sizeof(early_t), cf->log);
+    if (early == NULL) {
         return NGX_ERROR;
     }
 
-    token->shared = ngx_pcalloc(pool, sizeof(vault_agent_shared_t));
-    token->mutex = &token->own_mutex;
+    token->early = early;
+    token->shared = &early->shared;
+    token->mutex = &early->mutex;
 
-    return token->shared
-           && ngx_shmtx_create(token->mutex, &token->own_lock, NULL) == NGX_OK
-           ? NGX_OK : NGX_ERROR;
+    return ngx_shmtx_create(token->mutex, &early->lock, NULL);
 }
 
 

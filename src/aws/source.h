@@ -76,8 +76,8 @@ ngx_int_t vault_aws_instance_region(vault_request_t *vr, ngx_str_t *region);
 #define VAULT_AWS_FILE  (32 * 1024)   /* the longest file that is read */
 
 /*
- * The content of a file; the first without spaces around it.  NGX_DECLINED if it is not
- * there, NGX_ERROR for any other trouble, with its errno in *err.
+ * The content of a file; the first without spaces around it.  NGX_DECLINED if
+ * it is not there, NGX_ERROR for any other trouble, with its errno in *err.
  */
 ngx_int_t vault_aws_read_file(vault_request_t *vr, const ngx_str_t *path,
     ngx_str_t *text, ngx_err_t *err);

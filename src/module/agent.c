@@ -14,6 +14,7 @@
 #define TIMEOUT  60000                /* ms; as of Vault's own clients */
 #define RETRIES  2
 #define GRACE    10000
+#define WATCH    60000
 #define JWT      "/var/run/secrets/kubernetes.io/serviceaccount/token"
 
 typedef char *(*setter_pt)(ngx_conf_t *cf, ngx_str_t *value, void *slot);
@@ -213,6 +214,7 @@ static const parameter_t  agent_parameters[] = {
     { "timeout",     set_time,   place(timeout),        0 },
     { "retries",     set_count,  place(retries),        0 },
     { "grace",       set_time,   place(grace),          0 },
+    { "watch",       set_time,   place(watch),          0 },
     { "revoke",      set_switch, place(revoke),         0 },
     { NULL, NULL, 0, 0 }
 };
@@ -355,6 +357,7 @@ defaults(vault_agent_settings_t *set)
     set->timeout = TIMEOUT;
     set->retries = RETRIES;
     set->grace = GRACE;
+    set->watch = WATCH;
 }
 
 

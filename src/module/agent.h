@@ -23,6 +23,11 @@ char *vault_set_agent_auth(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *vault_set_agent_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 ngx_int_t vault_attach_secrets(ngx_conf_t *cf, vault_main_conf_t *mcf);
 
+/* agent_value.c: "vault://PATH#KEY", fetched now. */
+ngx_uint_t vault_is_reference(const ngx_str_t *value);
+char *vault_fetch_value(ngx_conf_t *cf, const ngx_str_t *value,
+    ngx_str_t *out);
+
 void vault_merge_agent(vault_agent_conf_t *prev, vault_agent_conf_t *conf);
 
 /* The agent of these settings: an old one, or a new one. */

@@ -23,5 +23,8 @@ void vault_merge_agent_proxy(vault_agent_proxy_t *prev,
     vault_agent_proxy_t *conf);
 ngx_int_t vault_attach_agent_proxy(ngx_conf_t *cf, vault_loc_conf_t *lcf);
 
+/* agent_filter.c: after the configuration was read. */
+void vault_agent_filter_install(void);
+
 
 #endif

@@ -271,7 +271,9 @@ vault_attach_secrets(ngx_conf_t *cf, vault_main_conf_t *mcf)
     vault_agent_secret_t   *secret = mcf->secrets.elts;
 
     for (i = 0; i < mcf->secrets.nelts; i++) {
-        secret[i].agent = vault_attach_agent(cf, conf[i]);
+        if (secret[i].agent == NULL) {
+            secret[i].agent = vault_attach_agent(cf, conf[i]);
+        }
 
         if (secret[i].agent == NULL) {
             return NGX_ERROR;

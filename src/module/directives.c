@@ -2,6 +2,7 @@
  * Directives that need more than one of nginx's own setters.
  */
 
+#include "agent.h"
 #include "module.h"
 #include "../files/files.h"
 
@@ -90,7 +91,8 @@ vault_set_jwt_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     if (ngx_strncmp(value[1].data, "env:", 4) == 0
-        || ngx_strncmp(value[1].data, "file:", 5) == 0)
+        || ngx_strncmp(value[1].data, "file:", 5) == 0
+        || vault_is_reference(&value[1]))
     {
         return vault_secret_value(cf, &value[1], &scf->jwt_pem);
     }

@@ -1,9 +1,9 @@
 /*
- * Values from the environment and from files.  An image whose files nobody
+ * Values from the environment, from files and from a Vault.  An image whose files nobody
  * can write to, a function of Lambda say, is configured by the former alone.
  */
 
-#include "module.h"
+#include "agent.h"
 
 
 #define SECRET_MAX  16384             /* bytes of a secret in a file */
@@ -133,6 +133,10 @@ vault_secret_value(ngx_conf_t *cf, const ngx_str_t *value, ngx_str_t *out)
 
     if (begins_with(value, "file:", &rest)) {
         return file_value(cf, &rest, out);
+    }
+
+    if (vault_is_reference(value)) {
+        return vault_fetch_value(cf, value, out);
     }
 
     *out = *value;

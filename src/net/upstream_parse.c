@@ -41,7 +41,7 @@ malformed(vault_upstream_parse_t *p)
 static ngx_int_t
 too_large(vault_upstream_parse_t *p)
 {
-    p->too_large = 1;
+    p->too_large = p->part == PART_BODY;
 
     return refuse(p, "the answer is too large");
 }

@@ -378,7 +378,7 @@ pass_create_request(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
-    cl = r->upstream->request_bufs;
+    cl = r == r->main ? r->upstream->request_bufs : NULL;
     r->upstream->request_bufs = last;
     b = own->head;
 

@@ -165,8 +165,11 @@ sub commands {
 
     my ($table) = $text =~ /ngx_command_t\s+\w+\[\] = \{(.*?)^\};/ms;
     my ($srv) = $text =~ /#define VAULT_SRV\s+(.*)/;
+    my $any = "$srv|NGX_HTTP_LOC_CONF";
 
     $table =~ s/vault_srv(?:_secret)?\("(\w+)"/{ ngx_string("$1"), $srv,/g;
+    $table =~ s/vault_any\("(\w+)"/{ ngx_string("$1"), $any,/g;
+    $table =~ s/\bVAULT_SRV\b/$srv/g;
 
     while ($table =~ /\{ ngx_string\("(\w+)"\),\s*([\w|]+)/g) {
         my ($name, $flags) = ($1, $2);

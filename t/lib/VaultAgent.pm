@@ -79,7 +79,7 @@ sub agent {
     my $location = $arg{location} // 'location /v1/ { vault_agent on; }';
 
     my $nginx = VaultNginx->new(
-        name    => 'agent-' . ($0 =~ /(\d\d)-/)[0] . '-' . $agents++,
+        name    => 'agent-' . ($0 =~ /(\d\d)-/ ? $1 : 'e2e') . '-' . $agents++,
         workers => $arg{workers} // 1,
         main    => $arg{main} // '',
         env     => { %{$arg{env} // \%AWS_KEYS} },

@@ -15,6 +15,7 @@ GET tells it, with counts and a log of what came.  POST /control also takes
   fail     [{"op", "path", "kind", "times", "skip", "s"}]   see suffer()
 """
 
+import contextlib
 import email.utils
 import http.server
 import json
@@ -556,7 +557,8 @@ class Vault:
             self.server = None
             with LOCK:
                 for sock in OPEN:
-                    sock.shutdown(socket.SHUT_RDWR)
+                    with contextlib.suppress(OSError):
+                        sock.shutdown(socket.SHUT_RDWR)
 
 
 def main():
