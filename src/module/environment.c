@@ -1,6 +1,7 @@
 /*
- * Values from the environment, from files and from a Vault.  An image whose files nobody
- * can write to, a function of Lambda say, is configured by the former alone.
+ * Values from the environment, from files and from a Vault.  An image whose
+ * files nobody can write to, a function of Lambda say, is configured by its
+ * environment alone.
  */
 
 #include "agent.h"
