@@ -197,6 +197,11 @@ for my $case (
     [ 'sqlite:',                      qr/sqlite:/ ],
     [ 'sqlite:/no/such/folder/v.db',  qr/folder/ ],
     [ 'postgresql://%zz',             qr/"vault_database"/ ],
+    [ 'dsql://',                      qr/sqlite:|dsql:/ ],
+    [ 'dsql://short.dsql.us-east-1.on.aws', qr/not a cluster's endpoint/ ],
+    [ 'dsql://db.test',               qr/does not tell the region/ ],
+    [ 'dsql://db.test?region=us-east-1&role=admin', qr/"admin".* only/ ],
+    [ 'dsql://db.test?sslmode=disable', qr/an option other than/ ],
     [ 'env:VAULT_NO_SUCH_URL',        qr/is not set/ ],
     [ 'file:/no/such/file',           qr/cannot be read/ ])
 {

@@ -162,8 +162,8 @@ for my $case (
 }
 
 is(open_it('b', 'admin', token(late => -890)), 'open', 'old enough is taken');
-like(open_it('b', 'admin', token() =~ s/Expires=900/Expires=901/r), qr/^$denied/,
-     'changed afterwards');
+like(open_it('b', 'admin', token() =~ s/Expires=900/Expires=901/r),
+     qr/^$denied/, 'changed afterwards');
 like(open_it('b', 'admin', 'secret'), qr/^$denied/, 'a password is none');
 like(open_it('b', 'vault', token(action => 'DbConnect')),
      qr/^$denied.*not authorized to access/, 'a role that is not there');
@@ -397,8 +397,9 @@ is(run('a', 'BEGIN', 'GRANT SELECT ON t TO admin', 'GRANT SELECT ON t TO '
 
 my $mixed = '0A000 ddl and dml are not supported in the same transaction';
 
-is(at_once('a', 'BEGIN', 'CREATE TABLE x (id int)', "INSERT INTO t VALUES ('1')",
-        'COMMIT'), "BEGIN | CREATE TABLE | $mixed | skipped", 'DDL and DML');
+is(at_once('a', 'BEGIN', 'CREATE TABLE x (id int)',
+           "INSERT INTO t VALUES ('1')", 'COMMIT'),
+   "BEGIN | CREATE TABLE | $mixed | skipped", 'DDL and DML');
 run('a', 'ROLLBACK');
 is(at_once('a', "INSERT INTO t VALUES ('1')", 'CREATE TABLE x (id int)'),
    "INSERT 0 1 | $mixed", 'nor in a pipeline without BEGIN');
@@ -467,7 +468,8 @@ cmp_ok(time - $begun, '<', 10, 'not at all');
 is(run('b', 'COMMIT'), 'COMMIT', 'who commits first has won');
 is(run('a', 'COMMIT'), $OC000, 'the other collides at its end');
 is(tx('a') . ' ' . run('a', "SELECT n FROM t WHERE id IN ('1', '2')"
-                           . ' ORDER BY n'), 'idle SELECT 2 2 5', 'and nothing is done');
+                           . ' ORDER BY n'),
+   'idle SELECT 2 2 5', 'and nothing is done');
 
 run('a', 'BEGIN', "SELECT n FROM t WHERE id = '1'");
 run('b', "UPDATE t SET n = 7 WHERE id = '1'");

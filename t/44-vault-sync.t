@@ -207,7 +207,7 @@ is($small[2], 10, '10 items');
 is($large[2], 10000, 'and 10,000 items');
 is_deeply([@large[0, 1]], [@small[0, 1]],
           "are $large[0] queries in $large[1] round trips, as 10 are");
-cmp_ok($large[0], '<=', 4, 'which is few');
+cmp_ok($large[0], '<=', 5, 'which is few');
 
 # an entry that an answer in flight points into outlives its place in the cache
 

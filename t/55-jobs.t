@@ -500,6 +500,7 @@ sub deleted_by {
 json_like(job('mails'), { ran => 1, failed => 0 }, 'mails');
 json_like(job('proofs'), { ran => 1, failed => 0 }, 'old codes');
 json_like(job('marks'), { ran => 1, failed => 0 }, 'marks of transactions');
+json_like(job('stages'), { ran => 1, failed => 0 }, 'stages');
 
 # Leases
 
@@ -535,7 +536,7 @@ json_like(job('marks'), { ran => 1, failed => 0 }, 'marks of transactions');
 
     json_like(job('nothing'), { ran => 0 }, 'an unknown name is no job');
     sql('DELETE FROM jobs');
-    json_like(job(), { ran => 10, failed => 0 },
+    json_like(job(), { ran => 11, failed => 0 },
               'on a new database each is due');
 }
 

@@ -169,6 +169,13 @@ sub left {
 sub due { VaultServer::sql('UPDATE jobs SET due_at = 0, leased_until = 0') }
 
 
+sub jobs {
+    my $n = VaultServer::sql('SELECT count(*) FROM jobs');
+    chomp $n;
+    return $n;
+}
+
+
 sub test_maintenance {
     due();
     trash('alice', 3);
@@ -178,7 +185,8 @@ sub test_maintenance {
     is(left(), 0, 'the trash is empty');
     is_deeply([@{$done->{json}}{qw(job count failed more busy)}],
               ['maintenance', 3, 0, 0, 0], 'as it says');
-    cmp_ok($done->{json}{ran}, '>=', 9, 'all jobs have run');
+    is($done->{json}{ran}, jobs(), 'all jobs have run');
+    cmp_ok(jobs(), '>', 5, 'and there are some');
 
     $done = event('{"job": "maintenance"}');
     is($done->{json}{ran}, 0, 'nothing is due any more');
@@ -219,7 +227,7 @@ sub test_twice {
         $count += $n[2];
     }
 
-    is($ran, 9, 'each job ran once');
+    is($ran, jobs(), 'each job ran once');
     is($failed, 0, 'none failed');
     is($count, 4, 'each thing was done once');
     is(left(), 0, 'and is done');

@@ -10,7 +10,7 @@ use Time::HiRes qw(sleep time);
 
 use VaultMail;
 use VaultPeer;
-use VaultServer qw(vault_server call sql);
+use VaultServer qw(vault_server call folder_of sql);
 use VaultTest 'debug';
 
 binmode Test::More->builder->$_, ':encoding(UTF-8)'
@@ -133,6 +133,21 @@ sub test_ways {
             is($message->{tls} ? 1 : 0, $tls, '  as secure as wanted');
             ends_clean($server);
         }
+    }
+
+    my $file = folder_of() . '/mail-password';
+    open my $out, '>', $file or die "$file: $!\n";
+    print $out "secret\n";
+    close $out;
+
+    for my $password ("file:$file", 'env:MAIL_PASSWORD') {
+        my $server = vault($mail, env => { MAIL_PASSWORD => 'secret' },
+            url => 'smtp://vault%40example.com@localhost:' . $mail->smtp
+                   . "?password=$password&ca=$ca");
+
+        is(send_one($mail, $server)->{user}, 'vault@example.com',
+           'a password from ' . $password =~ s/:.*//r);
+        ends_clean($server);
     }
 
     $mail->set(auth => ['LOGIN']);

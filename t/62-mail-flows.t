@@ -329,6 +329,31 @@ sub test_alike {
 }
 
 
+# On Lambda an answer waits for its mail; but not where that would tell
+
+sub test_lambda {
+    my $server = vault(vault => 'vault_lambda on;');
+    my $bob = user('bob')->{email};
+    my $left = sub { sql('SELECT count(*) FROM mails') + 0 };
+
+    forget_messages('nobody@example.com');
+    empty(post($server, 'password-hint', { email => $_ }), 200, "Lambda: $_")
+        for $bob, 'nobody@example.com';
+    is($left->(), 2, 'neither answer waited for its mail');
+
+    empty(ask($server, 'new@example.com'), 204, 'a mail to whoever asks');
+    is($left->(), 2, 'is sent before the answer, alone');
+    message('new@example.com', qr/^Finish creating/);
+    no_message($bob, 'nothing else', 0);
+
+    call($server, 'POST', '/api/debug/mail/run');
+    message($bob, qr/password hint/);
+    is($left->(), 0, 'the event sends the others');
+    no_message('nobody@example.com', 'to whom there is');
+    ends_clean($server);
+}
+
+
 # Bodies that are not what they should be, and a mail server that hangs
 
 sub test_bad {
@@ -380,6 +405,7 @@ test_verify();
 test_hint();
 test_delete();
 test_alike();
+test_lambda();
 test_bad();
 
 done_testing();

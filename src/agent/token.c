@@ -301,7 +301,7 @@ do_renew(vault_request_t *vr, vault_agent_t *agent)
     int64_t                life;
     ngx_int_t              rc;
     ngx_str_t              text, none = ngx_null_string;
-    ngx_uint_t             status;
+    ngx_uint_t             status = 0;
     vault_agent_grant_t    grant;
     vault_agent_shared_t  *shared = agent->token->shared;
 

@@ -391,6 +391,27 @@ vault_cipher_form_rows(vault_request_t *vr, const vault_cipher_form_t *forms,
 }
 
 
+void
+vault_cipher_form_stage(vault_stage_t *stage, vault_stage_kind_e kind,
+    const vault_cipher_form_t *forms, ngx_uint_t n)
+{
+    ngx_str_t   rows;
+    ngx_uint_t  i, some;
+
+    for (i = 0; i < n; i += some) {
+        some = ngx_min(n - i, VAULT_STAGE_ROWS);
+        rows = vault_cipher_form_rows(stage->vr, &forms[i], some);
+
+        while (rows.len > VAULT_STAGE_BYTES && some > 1) {
+            some = (some + 1) / 2;
+            rows = vault_cipher_form_rows(stage->vr, &forms[i], some);
+        }
+
+        vault_stage_add(stage, kind, &rows);
+    }
+}
+
+
 ngx_str_t
 vault_cipher_form_files(vault_request_t *vr, const vault_cipher_form_t *forms,
     ngx_uint_t n)

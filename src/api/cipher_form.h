@@ -15,6 +15,7 @@
 
 #include "../model/cipher.h"
 #include "../model/file.h"
+#include "../model/stage.h"
 
 
 typedef struct {
@@ -62,6 +63,10 @@ void vault_cipher_form_row(vault_request_t *vr,
  * vault_cipher_insert_rows() and vault_cipher_update_rows().
  */
 ngx_str_t vault_cipher_form_rows(vault_request_t *vr,
+    const vault_cipher_form_t *forms, ngx_uint_t n);
+
+/* The same as parts of a stage, none too large for a column.  Awaits. */
+void vault_cipher_form_stage(vault_stage_t *stage, vault_stage_kind_e kind,
     const vault_cipher_form_t *forms, ngx_uint_t n);
 
 /*

@@ -51,27 +51,13 @@ static const vault_shape_t  device_form =
 static void
 codes_request(vault_request_t *vr)
 {
-    ngx_str_t       code;
-    ngx_keyval_t    var;
-    vault_mailer_t  mail;
-
     if (!vault_mailer_enabled(vr)) {
         vault_fail(vr, NGX_HTTP_BAD_REQUEST, "This server sends no mail.");
     }
 
-    code = vault_proof_secret(vr, &vault_proof_action);
-
-    ngx_str_set(&var.key, "code");
-    var.value = code;
-
-    ngx_memzero(&mail, sizeof(vault_mailer_t));
-    mail.template = "protected-action";
-    mail.to = vault_me(vr)->email;
-    mail.vars = &var;
-    mail.nvars = 1;
-
-    if (!vault_proof_send(vr, &vault_proof_action, vault_me(vr), NULL, &code,
-                          &mail))                     /* awaits */
+    if (!vault_proof_send_code(vr, &vault_proof_action, vault_me(vr), NULL,
+                               "protected-action",
+                               &vault_me(vr)->email))            /* awaits */
     {
         vault_fail(vr, NGX_HTTP_TOO_MANY_REQUESTS,
                    "Too many messages were asked for. Try again later.");

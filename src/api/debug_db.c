@@ -19,6 +19,7 @@ static void debug_atomic(vault_request_t *vr);
 static void debug_roll(vault_request_t *vr);
 static void debug_wrong(vault_request_t *vr);
 static void debug_migrate(vault_request_t *vr);
+static void debug_age(vault_request_t *vr);
 
 
 const vault_route_t  vault_debug_db_routes[] = {
@@ -32,6 +33,7 @@ const vault_route_t  vault_debug_db_routes[] = {
     { POST,   "/api/debug/roll/{id}",   debug_roll,   VAULT_ANYONE },
     { GET,    "/api/debug/wrong/{id}",  debug_wrong,  VAULT_ANYONE },
     { POST,   "/api/debug/migrate",     debug_migrate, VAULT_ANYONE },
+    { POST,   "/api/debug/age/{id}",    debug_age,    VAULT_ANYONE },
     VAULT_ROUTE_END
 };
 
@@ -301,6 +303,14 @@ static void
 debug_migrate(vault_request_t *vr)
 {
     debug_number(vr, (int64_t) vault_db_migrate(vr));
+}
+
+
+/* The connections that rest, as they would be so many seconds later. */
+static void
+debug_age(vault_request_t *vr)
+{
+    vault_db_age(vr->conf->db, (time_t) debug_arg(vr));
 }
 
 

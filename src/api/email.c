@@ -88,31 +88,19 @@ email_verify(vault_request_t *vr)
 }
 
 
-/* The same answer and the same time for an account that does not exist. */
-
 static void
 email_verify_token(vault_request_t *vr)
 {
     email_form_t     form;
-    vault_user_t    *user, nobody;
+    vault_user_t    *user;
     vault_proof_t    proof;
     vault_change_t  *change;
 
     vault_json_read(vr, &verify_form, &form);
 
-    user = vault_user_find(vr, &form.user_id);        /* awaits */
-
-    if (user == NULL) {
-        ngx_memzero(&nobody, sizeof(vault_user_t));
-        nobody.id = form.user_id;
-        user = &nobody;
-    }
-
-    if (!vault_proof_check(vr, &vault_proof_verify_email, user, NULL,
-                           &form.token, &proof))      /* awaits */
-    {
-        vault_fail(vr, NGX_HTTP_BAD_REQUEST, "Invalid token.");
-    }
+    user = vault_proof_require_link(vr, &vault_proof_verify_email,
+                                    &form.user_id, &form.token,  /* awaits */
+                                    &proof);
 
     change = vault_change(vr, user);
     vault_proof_delete_add(change, &proof);
@@ -142,29 +130,19 @@ change_read(vault_request_t *vr, const vault_shape_t *shape,
 static void
 email_token(vault_request_t *vr)
 {
-    ngx_str_t       code;
-    email_form_t    form;
-    ngx_uint_t      exists;
-    ngx_keyval_t    var;
-    vault_mailer_t  mail;
+    ngx_uint_t    exists;
+    email_form_t  form;
 
     change_read(vr, &token_form, &form);              /* awaits */
 
     if (vault_mailer_enabled(vr)) {
         exists = vault_user_find_email(vr, &form.email) != NULL; /* awaits */
-        code = vault_proof_secret(vr, &vault_proof_change_email);
 
-        ngx_str_set(&var.key, "code");
-        var.value = code;
-
-        ngx_memzero(&mail, sizeof(vault_mailer_t));
-        mail.template = exists ? "change-email-exists" : "change-email";
-        mail.to = form.email;
-        mail.vars = &var;
-        mail.nvars = exists ? 0 : 1;
-
-        if (!vault_proof_send(vr, &vault_proof_change_email, vault_me(vr),
-                              &form.email, &code, &mail))        /* awaits */
+        if (!vault_proof_send_code(vr, &vault_proof_change_email,
+                                   vault_me(vr), &form.email,    /* awaits */
+                                   exists ? "change-email-exists"
+                                          : "change-email",
+                                   &form.email))
         {
             vault_fail(vr, NGX_HTTP_TOO_MANY_REQUESTS,
                        "Too many messages were asked for. Try again later.");

@@ -1,6 +1,6 @@
 /*
  * Import: a whole vault in one request, all or nothing, by three statements
- * whatever its size.
+ * whatever its size, or by a stage where that is too much for a transaction.
  */
 
 #include "../run/route.h"
@@ -8,6 +8,7 @@
 #include "../model/cipher.h"
 #include "../model/folder.h"
 #include "../model/id.h"
+#include "../model/stage.h"
 #include "cipher_form.h"
 
 
@@ -80,6 +81,9 @@ static void  ciphers_check(vault_request_t *vr, import_form_t *form);
 static ngx_array_t  *folders_create(vault_request_t *vr, import_form_t *form);
 static ngx_array_t  *folders_known(vault_request_t *vr);
 static int  folder_compare(const void *one, const void *two);
+static void  import_staged(vault_request_t *vr, const import_form_t *form,
+    const ngx_array_t *created);
+static void  stage_folders(vault_stage_t *stage, const ngx_array_t *created);
 static void  ciphers_link(import_form_t *form);
 static ngx_str_t  folders_rows(vault_request_t *vr, const ngx_array_t *folders);
 
@@ -100,10 +104,19 @@ import_ciphers(vault_request_t *vr)
 
     ciphers = vault_cipher_form_rows(vr, form.ciphers.elts,
                                      form.ciphers.nelts);      /* awaits */
+    folders = folders_rows(vr, created);
+
+    if (!vault_db_fits(vr, form.ciphers.nelts + created->nelts + 1,
+                       ciphers.len + folders.len))
+    {
+        import_staged(vr, &form, created);            /* awaits */
+        vault_reply_empty(vr, NGX_HTTP_OK);
+        return;
+    }
+
     change = vault_change(vr, vault_me(vr));
 
     if (created->nelts) {
-        folders = folders_rows(vr, created);
         vault_folder_insert_rows(change, &folders);
     }
 
@@ -114,6 +127,51 @@ import_ciphers(vault_request_t *vr)
     vault_change_commit(change);                      /* awaits */
 
     vault_reply_empty(vr, NGX_HTTP_OK);
+}
+
+
+static void
+import_staged(vault_request_t *vr, const import_form_t *form,
+    const ngx_array_t *created)
+{
+    vault_stage_t   *stage;
+    vault_change_t  *change;
+
+    stage = vault_stage(vr, vault_me(vr));
+
+    stage_folders(stage, created);
+    vault_cipher_form_stage(stage, VAULT_STAGE_CIPHERS, form->ciphers.elts,
+                            form->ciphers.nelts);
+
+    change = vault_change(vr, vault_me(vr));
+    vault_cipher_require_room(change);
+
+    if (created->nelts) {
+        vault_folder_require_room(change);
+    }
+
+    vault_stage_commit(stage, change);
+    vault_change_commit(change);
+
+    vault_stage_fold(vr, &vault_me(vr)->id, &stage->id);
+}
+
+
+static void
+stage_folders(vault_stage_t *stage, const ngx_array_t *created)
+{
+    ngx_str_t    rows;
+    ngx_uint_t   i;
+    ngx_array_t  some;
+
+    for (i = 0; i < created->nelts; i += VAULT_STAGE_ROWS) {
+        some = *created;
+        some.elts = (folder_form_t *) created->elts + i;
+        some.nelts = ngx_min(created->nelts - i, VAULT_STAGE_ROWS);
+
+        rows = folders_rows(stage->vr, &some);
+        vault_stage_add(stage, VAULT_STAGE_FOLDERS, &rows);
+    }
 }
 
 

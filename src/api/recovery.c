@@ -170,26 +170,15 @@ recovery_delete(vault_request_t *vr)
 static void
 recovery_delete_token(vault_request_t *vr)
 {
-    vault_user_t     *user, nobody;
+    vault_user_t     *user;
     vault_proof_t     proof;
     recovery_form_t   form;
 
     vault_json_read(vr, &token_form, &form);
 
-    user = vault_user_find(vr, &form.user_id);        /* awaits */
-
-    if (user == NULL) {
-        ngx_memzero(&nobody, sizeof(vault_user_t));
-        nobody.id = form.user_id;
-        user = &nobody;
-    }
-
-    if (!vault_proof_check(vr, &vault_proof_delete_account, user, NULL,
-                           &form.token, &proof))      /* awaits */
-    {
-        vault_fail(vr, NGX_HTTP_BAD_REQUEST, "Invalid token.");
-    }
-
+    user = vault_proof_require_link(vr, &vault_proof_delete_account,
+                                    &form.user_id, &form.token,  /* awaits */
+                                    &proof);
     vault_user_delete(vr, user);                      /* awaits */
 
     vault_reply_empty(vr, NGX_HTTP_OK);

@@ -1,6 +1,7 @@
 /*
  * A new user key: everything that the old one encrypts comes in one request,
- * encrypted anew, and is stored all or nothing.
+ * encrypted anew, and is stored all or nothing; what is too much for a
+ * transaction is staged before the one that decides, and folded after it.
  */
 
 #include "../run/route.h"
@@ -11,6 +12,11 @@
 #include "../rules/master.h"
 #include "../rules/password.h"
 #include "cipher_form.h"
+
+
+#define ROTATION_ALL                                                          \
+    "All existing items and folders must be included in the rotation."
+#define ROTATION_MORE  100            /* rows that nobody counts: promises */
 
 
 static void  rotation_rotate(vault_request_t *vr);
@@ -63,6 +69,9 @@ typedef struct {
     int64_t          n_folders;
     int64_t          n_sends;
     int64_t          n_devices;
+    int64_t          n_files;
+    int64_t          known;           /* the revision that was looked at */
+    vault_stage_t   *stage;           /* of ciphers and folders; or NULL */
 } rotation_t;
 
 typedef struct {
@@ -71,6 +80,10 @@ typedef struct {
     int64_t          files;
     int64_t          sends;
 } total_t;
+
+typedef struct {
+    int64_t          revised_at;
+} revision_t;
 
 
 /* Kinds of things that cannot exist here yet: only whether there are any. */
@@ -209,6 +222,14 @@ static const vault_column_t  total_columns[] = {
 
 static const vault_row_t  total_row = VAULT_ROW(total_columns, total_t);
 
+static const vault_column_t  revision_columns[] = {
+    { VAULT_COL_INT, "revised_at", offsetof(revision_t, revised_at) },
+    VAULT_COLUMNS_END
+};
+
+static const vault_row_t  revision_row =
+    VAULT_ROW(revision_columns, revision_t);
+
 static const char  total_sql[] =
     "SELECT"
     " (SELECT count(*) FROM ciphers WHERE user_id = $1) AS ciphers,"
@@ -223,6 +244,17 @@ static void  rotation_master(vault_request_t *vr, rotation_form_t *form,
     rotation_t *rotation);
 static void  rotation_data(vault_request_t *vr, rotation_form_t *form,
     rotation_t *rotation);
+static ngx_uint_t  rotation_fits(vault_request_t *vr,
+    const rotation_t *rotation, int64_t rows, size_t bytes);
+static void  rotation_stage(vault_request_t *vr, const data_form_t *data,
+    rotation_t *rotation);
+static ngx_array_t  rotation_ids(vault_request_t *vr, const void *elts,
+    ngx_uint_t n, size_t size, size_t offset);
+static void  rotation_require_same(vault_request_t *vr, ngx_array_t *sent,
+    ngx_array_t *have);
+static int  id_compare(const void *one, const void *two);
+static void  rotation_require_unchanged(vault_request_t *vr,
+    const rotation_t *rotation);
 static void  rotation_store(vault_request_t *vr, void *data);
 static void  rotation_store_items(vault_request_t *vr,
     const rotation_t *rotation);
@@ -241,11 +273,17 @@ rotation_rotate(vault_request_t *vr)
 
     rotation.user = *vault_me(vr);
     rotation.old_stamp = rotation.user.security_stamp;
+    rotation.known = rotation.user.revised_at;
+    rotation.stage = NULL;
 
     rotation_master(vr, &form, &rotation);            /* awaits */
     rotation_data(vr, &form, &rotation);              /* awaits */
 
     vault_db_transaction(vr, rotation_store, &rotation);         /* awaits */
+
+    if (rotation.stage) {
+        vault_stage_fold(vr, &rotation.user.id, &rotation.stage->id);
+    }
 
     vault_reply_empty(vr, NGX_HTTP_OK);
 }
@@ -318,9 +356,12 @@ rotation_data(vault_request_t *vr, rotation_form_t *form,
 
     cipher = data->ciphers.elts;
 
+    rotation->n_files = 0;
+
     for (i = 0; i < data->ciphers.nelts; i++) {
         vault_cipher_form_check(vr, &cipher[i]);
         cipher[i].file_names.nelts = 0;       /* would leave the old keys */
+        rotation->n_files += cipher[i].files.nelts;
     }
 
     rotation->n_ciphers = data->ciphers.nelts;
@@ -335,6 +376,129 @@ rotation_data(vault_request_t *vr, rotation_form_t *form,
     rotation->folders = rotation_rows(vr, &folder_form, &data->folders);
     rotation->sends = rotation_rows(vr, &send_form, &data->sends);
     rotation->devices = rotation_rows(vr, &device_rows, &unlock->devices);
+
+    if (!rotation_fits(vr, rotation, rotation->n_ciphers
+                                     + rotation->n_folders,
+                       rotation->ciphers.len + rotation->folders.len))
+    {
+        rotation_stage(vr, data, rotation);           /* awaits */
+    }
+}
+
+
+/* With so many items and folders, of so many bytes. */
+
+static ngx_uint_t
+rotation_fits(vault_request_t *vr, const rotation_t *rotation, int64_t rows,
+    size_t bytes)
+{
+    rows += rotation->n_sends + rotation->n_devices + 2 * rotation->n_files
+            + ROTATION_MORE;
+    bytes += rotation->sends.len + rotation->devices.len
+             + rotation->files.len;
+
+    return vault_db_fits(vr, rows, bytes);
+}
+
+
+/*
+ * Whether everything was sent, and once, is looked at before: the transaction
+ * that decides makes sure that the vault is still at the same revision.
+ */
+
+static void
+rotation_stage(vault_request_t *vr, const data_form_t *data,
+    rotation_t *rotation)
+{
+    ngx_str_t              rows;
+    ngx_uint_t             i;
+    ngx_array_t            ids, some, known;
+    const ngx_array_t     *have;
+    vault_stage_t         *stage;
+
+    if (!rotation_fits(vr, rotation, 0, 0)) {
+        vault_fail(vr, NGX_HTTP_BAD_REQUEST, "There are too many attachments "
+                   "and Sends for one key rotation.");
+    }
+
+    ids = rotation_ids(vr, data->ciphers.elts, data->ciphers.nelts,
+                       sizeof(vault_cipher_form_t),
+                       offsetof(vault_cipher_form_t, id));
+    rotation_require_same(vr, &ids, vault_cipher_ids(vr, vault_me(vr)));
+
+    have = vault_folder_list(vr, vault_me(vr));
+    known = rotation_ids(vr, have->elts, have->nelts, sizeof(vault_folder_t),
+                         offsetof(vault_folder_t, id));
+    ids = rotation_ids(vr, data->folders.elts, data->folders.nelts,
+                       sizeof(vault_folder_t), offsetof(vault_folder_t, id));
+    rotation_require_same(vr, &ids, &known);
+
+    stage = vault_stage(vr, vault_me(vr));
+
+    for (i = 0; i < data->folders.nelts; i += VAULT_STAGE_ROWS) {
+        some = data->folders;
+        some.elts = (vault_folder_t *) data->folders.elts + i;
+        some.nelts = ngx_min(data->folders.nelts - i, VAULT_STAGE_ROWS);
+
+        rows = rotation_rows(vr, &folder_form, &some);
+        vault_stage_add(stage, VAULT_STAGE_NEW_FOLDERS, &rows);
+    }
+
+    vault_cipher_form_stage(stage, VAULT_STAGE_NEW_CIPHERS,
+                            data->ciphers.elts, data->ciphers.nelts);
+    rotation->stage = stage;
+}
+
+
+static ngx_array_t
+rotation_ids(vault_request_t *vr, const void *elts, ngx_uint_t n, size_t size,
+    size_t offset)
+{
+    ngx_str_t    *id;
+    ngx_uint_t    i;
+    ngx_array_t   ids;
+
+    if (ngx_array_init(&ids, vr->pool, n + 1, sizeof(ngx_str_t)) != NGX_OK) {
+        vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR, "Out of memory.");
+    }
+
+    for (i = 0; i < n; i++) {
+        id = ngx_array_push(&ids);    /* there is room */
+        *id = *(const ngx_str_t *) ((const u_char *) elts + i * size + offset);
+    }
+
+    return ids;
+}
+
+
+static void
+rotation_require_same(vault_request_t *vr, ngx_array_t *sent,
+    ngx_array_t *have)
+{
+    ngx_str_t   *a = sent->elts, *b = have->elts;
+    ngx_uint_t   i;
+
+    qsort(a, sent->nelts, sizeof(ngx_str_t), id_compare);
+    qsort(b, have->nelts, sizeof(ngx_str_t), id_compare);
+
+    for (i = 0; i < sent->nelts && i < have->nelts; i++) {
+        if (id_compare(&a[i], &b[i]) != 0) {
+            break;
+        }
+    }
+
+    if (i < sent->nelts || i < have->nelts) {
+        vault_fail(vr, NGX_HTTP_BAD_REQUEST, ROTATION_ALL);
+    }
+}
+
+
+static int
+id_compare(const void *one, const void *two)
+{
+    const ngx_str_t  *a = one, *b = two;
+
+    return ngx_memn2cmp(a->data, b->data, a->len, b->len);
 }
 
 
@@ -347,6 +511,10 @@ static void
 rotation_store(vault_request_t *vr, void *data)
 {
     rotation_t  *rotation = data;
+
+    if (rotation->stage) {
+        rotation_require_unchanged(vr, rotation);
+    }
 
     if (!vault_user_set_credentials(vr, &rotation->user,
                                     &rotation->old_stamp))
@@ -367,6 +535,28 @@ rotation_store(vault_request_t *vr, void *data)
 }
 
 
+static void
+rotation_require_unchanged(vault_request_t *vr, const rotation_t *rotation)
+{
+    revision_t  row = { VAULT_NULL };
+
+    static const char  sql[] =
+        "SELECT revised_at"
+        " FROM users"
+        " WHERE id = $1"
+        " {{for update}}";
+
+    (void) vault_db_find(vr, &revision_row, &row, sql,
+                         vault_db_args(S(&rotation->user.id)));
+
+    if (row.revised_at != rotation->known) {
+        vault_fail(vr, NGX_HTTP_BAD_REQUEST,
+                   "Your account was changed on another device. "
+                   "Log in again.");
+    }
+}
+
+
 /*
  * What was updated and what there is must both be what was sent: no item is
  * forgotten, none is twice, no attachment keeps a key that nobody can unwrap.
@@ -381,9 +571,19 @@ rotation_store_items(vault_request_t *vr, const rotation_t *rotation)
 
     files = 0;
 
+    ciphers = rotation->n_ciphers;    /* staged: they have been looked at */
+    folders = rotation->n_folders;
+
     change = vault_change(vr, &rotation->user);
-    vault_cipher_update_rows(change, &rotation->ciphers, &ciphers);
-    vault_folder_update_rows(change, &rotation->folders, &folders);
+
+    if (rotation->stage) {
+        vault_stage_commit(rotation->stage, change);
+
+    } else {
+        vault_cipher_update_rows(change, &rotation->ciphers, &ciphers);
+        vault_folder_update_rows(change, &rotation->folders, &folders);
+    }
+
     vault_send_update_rows(change, &rotation->sends, &sends);
     vault_file_doom_promises(change);
 
@@ -401,8 +601,7 @@ rotation_store_items(vault_request_t *vr, const rotation_t *rotation)
         || folders != rotation->n_folders || total.folders != folders
         || total.files != files)
     {
-        vault_fail(vr, NGX_HTTP_BAD_REQUEST, "All existing items and folders "
-                   "must be included in the rotation.");
+        vault_fail(vr, NGX_HTTP_BAD_REQUEST, ROTATION_ALL);
     }
 
     if (sends != rotation->n_sends || total.sends != sends) {

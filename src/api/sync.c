@@ -16,6 +16,9 @@
 #include "view.h"
 
 
+#define TRIES  4                      /* against changes that never end */
+
+
 static void  sync_get(vault_request_t *vr);
 
 
@@ -30,9 +33,17 @@ typedef struct {
     vault_cipher_type_e  most;        /* the newest type that it knows */
 } sync_t;
 
+typedef struct {
+    ngx_array_t         *folders;
+    ngx_array_t         *ciphers;
+    ngx_array_t         *sends;
+} vault_t;
+
 
 static void  sync_read(vault_request_t *vr, sync_t *sync);
 static vault_cipher_type_e  newest_type(vault_request_t *vr);
+static void  sync_load(vault_request_t *vr, const sync_t *sync,
+    vault_t *vault);
 static void  sync_write(vault_request_t *vr, const sync_t *sync);
 
 
@@ -62,6 +73,8 @@ sync_get(vault_request_t *vr)
     }
 
     sync_write(vr, &sync);                            /* awaits */
+
+    mark = vault_printf(vr, "%L%V", me->revised_at, &me->security_stamp);
     vault_cache_keep(vr, &key, &mark);
 }
 
@@ -94,27 +107,52 @@ newest_type(vault_request_t *vr)
 }
 
 
+/*
+ * The revision is read last: if it is another than the user's, there was a
+ * change in between, of which a part may be here and a part not.
+ */
+
+static void
+sync_load(vault_request_t *vr, const sync_t *sync, vault_t *vault)
+{
+    int64_t            revision;
+    ngx_uint_t         tries;
+    vault_user_t      *me = vault_me(vr);
+    vault_db_batch_t  *batch;
+
+    for (tries = 0; tries < TRIES; tries++) {
+        batch = vault_db_batch(vr);
+        vault_folder_batch(batch, me, &vault->folders);
+        vault_cipher_batch(batch, me, sync->most, &vault->ciphers);
+        vault_send_batch(batch, me, &vault->sends);
+        vault_user_batch_revision(batch, me, &revision);
+        vault_db_batch_run(batch);                    /* awaits */
+
+        if (revision == me->revised_at) {
+            return;
+        }
+
+        *me = *vault_user_get(vr, &me->id);           /* awaits, and folds */
+    }
+}
+
+
 static void
 sync_write(vault_request_t *vr, const sync_t *sync)
 {
-    ngx_array_t       *folders, *ciphers, *sends;
-    vault_writer_t    *w;
-    vault_db_batch_t  *batch;
+    vault_t          vault;
+    vault_writer_t  *w;
 
-    batch = vault_db_batch(vr);
-    vault_folder_batch(batch, vault_me(vr), &folders);
-    vault_cipher_batch(batch, vault_me(vr), sync->most, &ciphers);
-    vault_send_batch(batch, vault_me(vr), &sends);
-    vault_db_batch_run(batch);                        /* awaits */
+    sync_load(vr, sync, &vault);                      /* awaits */
 
     w = vault_writer(vr);
     vault_json_open(w, NULL, '{');
 
     vault_profile_write(vr, w, "profile");
-    vault_json_rows(w, "folders", &vault_folder_view, folders);
+    vault_json_rows(w, "folders", &vault_folder_view, vault.folders);
     vault_json_open(w, "collections", '[');
     vault_json_close(w, ']');
-    vault_json_rows(w, "ciphers", &vault_cipher_view, ciphers);
+    vault_json_rows(w, "ciphers", &vault_cipher_view, vault.ciphers);
 
     if (sync->domains) {
         vault_domains_write(w, "domains", vault_me(vr), 0);
@@ -125,7 +163,7 @@ sync_write(vault_request_t *vr, const sync_t *sync)
 
     vault_json_open(w, "policies", '[');
     vault_json_close(w, ']');
-    vault_sends_write(vr, w, "sends", sends);
+    vault_sends_write(vr, w, "sends", vault.sends);
     vault_user_decryption_write(vr, w, "userDecryption");
     vault_json_cstring(w, "object", "sync");
 

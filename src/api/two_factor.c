@@ -120,27 +120,6 @@ vault_two_factor_reply_off(vault_request_t *vr, int64_t type)
 
 /* An app */
 
-static ngx_str_t
-new_key(vault_request_t *vr)
-{
-    u_char     random[VAULT_TOTP_KEY];
-    ngx_str_t  bytes, key;
-
-    bytes.data = random;
-    bytes.len = sizeof(random);
-
-    if (vault_random(random, sizeof(random)) != NGX_OK
-        || vault_base32(vr->pool, &bytes, &key) != NGX_OK)
-    {
-        vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR, "no random bytes");
-    }
-
-    vault_wipe(random, sizeof(random));
-
-    return key;
-}
-
-
 static void
 app_write(vault_writer_t *w, const ngx_str_t *key, ngx_uint_t enabled)
 {
@@ -162,14 +141,7 @@ app_reply(vault_request_t *vr, const ngx_str_t *key, ngx_uint_t enabled,
     app_write(w, key, enabled);
     vault_json_close(w, '}');
 
-    if (token) {
-        vault_json_string(w, "userVerificationToken", token);
-    }
-
-    vault_json_cstring(w, "object", object);
-    vault_json_close(w, '}');
-
-    vault_reply_writer(vr, w);
+    vault_two_factor_reply(vr, w, object, token);
 }
 
 
@@ -187,7 +159,7 @@ two_factor_get_app(vault_request_t *vr)
 
     enabled = vault_two_factor_find(vr, vault_me(vr), VAULT_SECOND_TOTP,
                                     &row);
-    key = enabled ? row.data : new_key(vr);
+    key = enabled ? row.data : vault_second_key(vr);
     token = vault_second_prove(vr, vault_me(vr), &vault_second_verified,
                                &key);
 

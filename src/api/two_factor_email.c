@@ -106,14 +106,7 @@ email_reply(vault_request_t *vr, const ngx_str_t *email, ngx_uint_t enabled,
         vault_json_close(w, '}');
     }
 
-    if (token) {
-        vault_json_string(w, "userVerificationToken", token);
-    }
-
-    vault_json_cstring(w, "object", object);
-    vault_json_close(w, '}');
-
-    vault_reply_writer(vr, w);
+    vault_two_factor_reply(vr, w, object, token);
 }
 
 

@@ -20,6 +20,21 @@ vault_two_factor_read_secret(vault_request_t *vr,
 
 
 void
+vault_two_factor_reply(vault_request_t *vr, vault_writer_t *w,
+    const char *object, const ngx_str_t *token)
+{
+    if (token) {
+        vault_json_string(w, "userVerificationToken", token);
+    }
+
+    vault_json_cstring(w, "object", object);
+    vault_json_close(w, '}');
+
+    vault_reply_writer(vr, w);
+}
+
+
+void
 vault_two_factor_require(vault_request_t *vr,
     const vault_two_factor_form_t *form, const ngx_str_t *what)
 {

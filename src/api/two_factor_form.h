@@ -35,6 +35,10 @@ void vault_two_factor_read_secret(vault_request_t *vr,
 void vault_two_factor_require(vault_request_t *vr,
     const vault_two_factor_form_t *form, const ngx_str_t *what);
 
+/* The end of an answer that tells settings; `token` may be NULL. */
+void vault_two_factor_reply(vault_request_t *vr, vault_writer_t *w,
+    const char *object, const ngx_str_t *token);
+
 /* {"enabled": false, …}: newer clients do not look at it. */
 void vault_two_factor_reply_off(vault_request_t *vr, int64_t type);
 

@@ -183,6 +183,10 @@ ngx_int_t vault_db_on_ready(vault_db_t *db, ngx_pool_t *pool,
 ngx_int_t vault_db_start(vault_db_t *db, ngx_cycle_t *cycle);
 void vault_db_stop(vault_db_t *db);
 
+#if (VAULT_DEBUG)
+void vault_db_age(vault_db_t *db, time_t seconds);
+#endif
+
 /* For the status page: connections that are open, busy; requests waiting. */
 typedef struct {
     ngx_uint_t  open;

@@ -179,22 +179,30 @@ message(vault_request_t *vr, const char *text)
 }
 
 
-/* What libpq said in several lines: its first, or the whole for the caller. */
+/* What libpq said in several lines: the first, and the hint. */
 static ngx_str_t
 refusal(vault_request_t *vr, vault_db_conn_t *conn, ngx_str_t *whole)
 {
+    char   *text = (char *) conn->error, *hint;
     size_t  len;
 
-    len = conn->error_len;
+    text[ngx_min(conn->error_len, sizeof(conn->error) - 1)] = '\0';
 
     if (whole) {
-        *whole = vault_printf(vr, "%*s", len, conn->error);
+        *whole = vault_printf(vr, "%s%Z", text);
     }
 
-    conn->error[ngx_min(len, sizeof(conn->error) - 1)] = '\0';
-    len = ngx_min(len, strcspn((char *) conn->error, "\n"));
+    len = strcspn(text, "\n");
+    hint = ngx_strstr(text, "\nHINT:  ");
 
-    return vault_printf(vr, "cannot connect: %*s", len, conn->error);
+    if (hint == NULL) {
+        return vault_printf(vr, "cannot connect: %*s", len, text);
+    }
+
+    hint += sizeof("\nHINT:  ") - 1;
+
+    return vault_printf(vr, "cannot connect: %*s (%*s)", len, text,
+                        strcspn(hint, "\n"), hint);
 }
 
 

@@ -498,6 +498,27 @@ vault_slot_acquire(vault_request_t *vr, ngx_uint_t write)
 }
 
 
+#if (VAULT_DEBUG)
+
+/* For tests: as if the idle ones had slept for so long. */
+void
+vault_db_age(vault_db_t *db, time_t seconds)
+{
+    ngx_queue_t   *q, *idle = &db->writer.idle;
+    vault_slot_t  *slot;
+
+    for (q = ngx_queue_head(idle); q != ngx_queue_sentinel(idle);
+         q = ngx_queue_next(q))
+    {
+        slot = ngx_queue_data(q, vault_slot_t, queue);
+        slot->opened_at -= seconds;
+        slot->used_at -= seconds;
+    }
+}
+
+#endif
+
+
 static void
 slots_finish(vault_db_t *db, ngx_queue_t *slots)
 {

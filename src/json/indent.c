@@ -36,7 +36,6 @@ add(text_t *t, const void *bytes, size_t len)
 
         if (t->len) {
             ngx_memcpy(p, t->data, t->len);
-            ngx_explicit_memzero(t->data, t->len);
         }
 
         t->data = p;

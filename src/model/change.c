@@ -24,13 +24,18 @@ typedef struct {
  * It goes first: its row is the lock that puts the changes of one vault in
  * order, so that none sees a folder which another is about to delete.  With
  * the stamp, a write of a session that a key rotation has ended cannot slip
- * in behind it.
+ * in behind it; nor may anything come between the parts of a stage.
  */
 
 static const char  touch[] =
     "UPDATE users"
     " SET " VAULT_USER_REVISE("$1")
-    " WHERE id = $2 AND security_stamp = $3";
+    " WHERE id = $2 AND security_stamp = $3 AND stage IS NULL";
+
+static const char  touch_fold[] =
+    "UPDATE users"
+    " SET " VAULT_USER_REVISE("$1")
+    " WHERE id = $2 AND stage = $3";
 
 
 static step_t  *change_step(vault_change_t *change, const char *sql,
@@ -54,6 +59,19 @@ vault_change(vault_request_t *vr, const vault_user_t *user)
     {
         vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR, "out of memory");
     }
+
+    return change;
+}
+
+
+vault_change_t *
+vault_change_fold(vault_request_t *vr, const vault_user_t *user, int64_t now)
+{
+    vault_change_t  *change;
+
+    change = vault_change(vr, user);
+    change->fold = 1;
+    change->now = now;
 
     return change;
 }
@@ -142,9 +160,11 @@ change_apply(vault_request_t *vr, void *data)
     vault_db_batch_t  *batch;
 
     batch = vault_db_batch(vr);
-    vault_db_batch_add(batch, &touched, touch,
+    vault_db_batch_add(batch, &touched, change->fold ? touch_fold : touch,
                        vault_db_args(I(change->now), S(&change->user->id),
-                                     S(&change->user->security_stamp)));
+                                     S(change->fold
+                                       ? &change->user->stage
+                                       : &change->user->security_stamp)));
 
     step = change->steps.elts;
 

@@ -22,10 +22,15 @@ typedef struct {
     vault_request_t     *vr;
     const vault_user_t  *user;        /* whose vault */
     int64_t              now;         /* for the times of the rows written */
+    ngx_uint_t           fold;        /* of a stage; else none may be open */
     ngx_array_t          steps;
 } vault_change_t;
 
 vault_change_t *vault_change(vault_request_t *vr, const vault_user_t *user);
+
+/* A part of a stage (stage.h): user->id and ->stage, the time of the stage. */
+vault_change_t *vault_change_fold(vault_request_t *vr,
+    const vault_user_t *user, int64_t now);
 
 /* Adds a statement; *changed, unless NULL, gets its number of rows. */
 void vault_change_run(vault_change_t *change, int64_t *changed,

@@ -14,6 +14,7 @@
 
 
 #define VAULT_CIPHER_MAX       100000 /* of one user */
+#define VAULT_CIPHER_FULL      "The vault is full."
 #define VAULT_CIPHER_MAX_DATA  500000 /* bytes of the fragment */
 
 /*
@@ -54,6 +55,9 @@ typedef struct {
 ngx_array_t *vault_cipher_list(vault_request_t *vr, const vault_user_t *user);
 void vault_cipher_batch(vault_db_batch_t *batch, const vault_user_t *user,
     vault_cipher_type_e most, ngx_array_t **ciphers);
+
+/* Their ids, as texts. */
+ngx_array_t *vault_cipher_ids(vault_request_t *vr, const vault_user_t *user);
 
 /* 404 if the user has none of this id. */
 vault_cipher_t *vault_cipher_get(vault_request_t *vr,
@@ -101,8 +105,10 @@ void vault_cipher_purge(vault_request_t *vr, const vault_user_t *user);
  * Many at once, as a part of a larger change.  rows is a JSON array of
  * {"id","folder","type","favorite","archived","data"}: new ones, whose folder
  * is left out if it is strange, or 400 if the vault is full; or, for update,
- * those that are the user's, of which only id and data are read.
+ * those that are the user's, of which only id and data are read.  A stage asks
+ * for the room beforehand, as its parts may not be refused.
  */
+void vault_cipher_require_room(vault_change_t *change);
 void vault_cipher_insert_rows(vault_change_t *change, const ngx_str_t *rows);
 void vault_cipher_update_rows(vault_change_t *change, const ngx_str_t *rows,
     int64_t *updated);

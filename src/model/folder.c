@@ -4,6 +4,7 @@
 
 #include "folder.h"
 #include "id.h"
+#include "stage.h"
 
 
 #define FOLDER_COLUMNS  "id, user_id, name, created_at, revised_at"
@@ -88,8 +89,7 @@ vault_folder_insert(vault_request_t *vr, const vault_user_t *user,
                      vault_db_args(S(&folder->id), S(&user->id),
                                    S(&folder->name), I(change->now),
                                    I(VAULT_FOLDER_MAX)));
-    vault_change_refuse(change, NGX_HTTP_BAD_REQUEST,
-                        "You have too many folders.");
+    vault_change_refuse(change, NGX_HTTP_BAD_REQUEST, VAULT_FOLDER_MANY);
     vault_change_commit(change);
 }
 
@@ -116,10 +116,61 @@ vault_folder_update(vault_request_t *vr, const vault_user_t *user,
 }
 
 
+typedef struct {
+    int64_t  n;
+} count_t;
+
+static const vault_column_t  count_columns[] = {
+    { VAULT_COL_INT, "n", offsetof(count_t, n) },
+    VAULT_COLUMNS_END
+};
+
+static const vault_row_t  count_row = VAULT_ROW(count_columns, count_t);
+
+
+/*
+ * 1 if they have been deleted: with more items than one transaction takes out
+ * of their folders.
+ */
+static ngx_uint_t
+delete_staged(vault_request_t *vr, const vault_user_t *user,
+    const ngx_array_t *ids)
+{
+    count_t         count = { 0 };
+    ngx_str_t       list;
+    vault_stage_t  *stage;
+
+    static const char  sql[] =
+        "SELECT count(*) AS n"
+        " FROM ciphers"
+        " WHERE user_id = $1"
+        " AND folder_id IN (SELECT value FROM {{list $2}})";
+
+    if (vault_db_fits(vr, INT64_MAX, 0)) {
+        return 0;
+    }
+
+    list = vault_db_json_list(vr, ids);
+    (void) vault_db_find(vr, &count_row, &count, sql,
+                         vault_db_args(S(&user->id), S(&list)));
+
+    if (vault_db_fits(vr, count.n + (int64_t) ids->nelts + 1, list.len)) {
+        return 0;
+    }
+
+    stage = vault_stage(vr, user);
+    vault_stage_add_ids(stage, VAULT_STAGE_UNFOLD, ids);
+    vault_stage_finish(stage);
+
+    return 1;
+}
+
+
 void
 vault_folder_delete(vault_request_t *vr, const vault_user_t *user,
     const ngx_str_t *id)
 {
+    ngx_array_t      ids;
     vault_change_t  *change;
 
     static const char  empty[] =
@@ -130,6 +181,12 @@ vault_folder_delete(vault_request_t *vr, const vault_user_t *user,
     static const char  sql[] =
         "DELETE FROM folders"
         " WHERE id = $1 AND user_id = $2";
+
+    ids = vault_id_list(id);
+
+    if (delete_staged(vr, user, &ids)) {
+        return;
+    }
 
     change = vault_change(vr, user);
 
@@ -159,6 +216,10 @@ vault_folder_delete_list(vault_request_t *vr, const vault_user_t *user,
         " WHERE user_id = $1"
         " AND id IN (SELECT value FROM {{list $2}})";
 
+    if (delete_staged(vr, user, ids)) {
+        return;
+    }
+
     list = vault_db_json_list(vr, ids);
     change = vault_change(vr, user);
 
@@ -167,6 +228,31 @@ vault_folder_delete_list(vault_request_t *vr, const vault_user_t *user,
     vault_change_run(change, NULL, sql,
                      vault_db_args(S(&user->id), S(&list)));
     vault_change_commit(change);
+}
+
+
+static ngx_array_t *
+ids_of(vault_request_t *vr, const vault_user_t *user)
+{
+    ngx_str_t       *id;
+    ngx_uint_t       i;
+    ngx_array_t     *folders, *ids;
+    vault_folder_t  *folder;
+
+    folders = vault_folder_list(vr, user);
+    folder = folders->elts;
+
+    ids = ngx_array_create(vr->pool, folders->nelts + 1, sizeof(ngx_str_t));
+    if (ids == NULL) {
+        vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR, "Out of memory.");
+    }
+
+    for (i = 0; i < folders->nelts; i++) {
+        id = ngx_array_push(ids);     /* there is room */
+        *id = folder[i].id;
+    }
+
+    return ids;
 }
 
 
@@ -184,11 +270,35 @@ vault_folder_delete_all(vault_request_t *vr, const vault_user_t *user)
         "DELETE FROM folders"
         " WHERE user_id = $1";
 
+    if (!vault_db_fits(vr, INT64_MAX, 0)) {
+        vault_folder_delete_list(vr, user, ids_of(vr, user));
+        return;
+    }
+
     change = vault_change(vr, user);
 
     vault_change_run(change, NULL, empty, vault_db_args(S(&user->id)));
     vault_change_run(change, NULL, sql, vault_db_args(S(&user->id)));
     vault_change_commit(change);
+}
+
+
+void
+vault_folder_require_room(vault_change_t *change)
+{
+    ngx_array_t  **rows;
+
+    static const char  sql[] =
+        "SELECT 1 AS n FROM users"
+        " WHERE id = $1"
+        " AND (SELECT count(*) FROM folders WHERE user_id = $1) < $2";
+
+    rows = vault_alloc(change->vr, sizeof(ngx_array_t *));
+
+    vault_change_list(change, &count_row, rows, sql,
+                      vault_db_args(S(&change->user->id),
+                                    I(VAULT_FOLDER_MAX)));
+    vault_change_refuse(change, NGX_HTTP_BAD_REQUEST, VAULT_FOLDER_MANY);
 }
 
 
@@ -203,9 +313,13 @@ vault_folder_insert_rows(vault_change_t *change, const ngx_str_t *rows)
 
     vault_change_run(change, NULL, sql,
                      vault_db_args(S(&change->user->id), I(change->now),
-                                   S(rows), I(VAULT_FOLDER_MAX)));
-    vault_change_refuse(change, NGX_HTTP_BAD_REQUEST,
-                        "You have too many folders.");
+                                   S(rows), I(change->fold
+                                              ? INT64_MAX
+                                              : VAULT_FOLDER_MAX)));
+
+    if (!change->fold) {
+        vault_change_refuse(change, NGX_HTTP_BAD_REQUEST, VAULT_FOLDER_MANY);
+    }
 }
 
 

@@ -12,6 +12,7 @@
 
 
 #define VAULT_FOLDER_MAX  10000       /* of one user */
+#define VAULT_FOLDER_MANY  "You have too many folders."
 
 typedef struct {
     ngx_str_t  id;                    /* UUID */
@@ -51,6 +52,7 @@ void vault_folder_delete_all(vault_request_t *vr, const vault_user_t *user);
  * Many at once, as a part of a larger change.  rows is a JSON array of
  * {"id","name"}: new ones, or, for update, those that are the user's.
  */
+void vault_folder_require_room(vault_change_t *change);
 void vault_folder_insert_rows(vault_change_t *change, const ngx_str_t *rows);
 void vault_folder_update_rows(vault_change_t *change, const ngx_str_t *rows,
     int64_t *updated);

@@ -77,6 +77,23 @@ vault_outbox_take(vault_request_t *vr, vault_outbox_t *mail, int64_t life)
 }
 
 
+ngx_uint_t
+vault_outbox_take_one(vault_request_t *vr, vault_outbox_t *mail,
+    const ngx_str_t *id, int64_t life)
+{
+    int64_t  now = vault_now();
+
+    static const char  sql[] =
+        "UPDATE mails"
+        " SET due_at = $1, tries = tries + 1"
+        " WHERE id = $2 AND due_at <= $3"
+        " RETURNING " OUTBOX_COLUMNS;
+
+    return vault_db_find(vr, &outbox_row, mail, sql,
+                         vault_db_args(I(now + life), S(id), I(now)));
+}
+
+
 void
 vault_outbox_delete(vault_request_t *vr, const vault_outbox_t *mail)
 {

@@ -41,6 +41,10 @@ void vault_outbox_add(vault_change_t *change, const vault_outbox_t *mail);
 ngx_uint_t vault_outbox_take(vault_request_t *vr, vault_outbox_t *mail,
     int64_t life);
 
+/* That one, if it is due. */
+ngx_uint_t vault_outbox_take_one(vault_request_t *vr, vault_outbox_t *mail,
+    const ngx_str_t *id, int64_t life);
+
 /* Those two, if they are not sent yet. */
 void vault_outbox_take_back(vault_request_t *vr, const ngx_str_t *id,
     const ngx_str_t *other);

@@ -46,6 +46,8 @@ typedef struct {
     int64_t    revised_at;            /* grows with every change that the
                                          user's clients would see: a date and
                                          a counter at once */
+    ngx_str_t  stage;                 /* what is to be folded before anything
+                                         else (stage.h); or null */
     int64_t    two_step;              /* 1: there is a second step to log in;
                                          read only */
 } vault_user_t;
@@ -62,7 +64,7 @@ typedef struct {
     " u.kdf_memory, u.kdf_parallelism, u.user_key, u.user_key_id,"            \
     " u.public_key, u.private_key, u.security_stamp, u.api_key,"              \
     " u.equivalent_domains, u.excluded_globals, u.created_at,"                \
-    " u.password_changed_at, u.revised_at,"                                   \
+    " u.password_changed_at, u.revised_at, u.stage,"                          \
     " CASE WHEN EXISTS (SELECT 1 FROM two_factors t"                          \
     " WHERE t.user_id = u.id AND t.provider <> 8)"                            \
     " THEN 1 ELSE 0 END AS two_step"
@@ -88,7 +90,8 @@ typedef struct {
     VAULT_USER_TEXT(base, excluded_globals),                                  \
     VAULT_USER_INT(base, created_at),                                         \
     VAULT_USER_INT(base, password_changed_at),                                \
-    VAULT_USER_INT(base, revised_at), VAULT_USER_INT(base, two_step)
+    VAULT_USER_INT(base, revised_at), VAULT_USER_TEXT(base, stage),           \
+    VAULT_USER_INT(base, two_step)
 
 #define VAULT_USER_TEXT(base, column)                                         \
     { VAULT_COL_TEXT, #column, (base) + offsetof(vault_user_t, column) }
@@ -111,6 +114,10 @@ vault_user_t *vault_user_find_email(vault_request_t *vr,
 
 /* 404 if there is none. */
 vault_user_t *vault_user_get(vault_request_t *vr, const ngx_str_t *id);
+
+/* users.revised_at as it is then. */
+void vault_user_batch_revision(vault_db_batch_t *batch,
+    const vault_user_t *user, int64_t *revision);
 
 /* A new account; 0 if the e-mail is taken. */
 ngx_uint_t vault_user_insert(vault_request_t *vr, const vault_user_t *user);
@@ -147,6 +154,12 @@ ngx_uint_t vault_user_set_credentials(vault_request_t *vr,
  */
 void vault_user_rehash(vault_request_t *vr, const vault_user_t *user,
     const ngx_str_t *old_hash);
+
+/*
+ * Rows of all kinds that a user owns, roughly; 0 where a transaction takes
+ * any number of them.
+ */
+int64_t vault_user_rows(vault_request_t *vr, const vault_user_t *user);
 
 /* Deletes the account with all that it owns, at once; its files by a job. */
 void vault_user_delete(vault_request_t *vr, const vault_user_t *user);

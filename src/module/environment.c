@@ -1,10 +1,10 @@
 /*
- * Values from the environment and from files.  An image whose files nobody
- * can write to, a function of Lambda say, is configured by the former alone.
+ * Values from the environment, from files and from a Vault.  An image whose
+ * files nobody can write to, a function of Lambda say, is configured by its
+ * environment alone.
  */
 
 #include "agent.h"
-#include "module.h"
 
 
 #define SECRET_MAX  16384             /* bytes of a secret in a file */

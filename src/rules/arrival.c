@@ -55,25 +55,11 @@ void
 vault_arrival_send_code(vault_request_t *vr, vault_user_t *user,
     const ngx_str_t *identifier)
 {
-    ngx_str_t       code;
-    ngx_keyval_t    var;
-    vault_mailer_t  mail;
-
-    code = vault_proof_secret(vr, &vault_proof_new_device);
-
-    ngx_str_set(&var.key, "code");
-    var.value = code;
-
-    ngx_memzero(&mail, sizeof(vault_mailer_t));
-    mail.template = "new-device-code";
-    mail.to = user->email;
-    mail.vars = &var;
-    mail.nvars = 1;
-
     /* too many: the last one is still good */
 
-    (void) vault_proof_send(vr, &vault_proof_new_device, user, identifier,
-                            &code, &mail);
+    (void) vault_proof_send_code(vr, &vault_proof_new_device, user,
+                                 identifier, "new-device-code",
+                                 &user->email);
 }
 
 
@@ -152,12 +138,7 @@ vault_arrival_save(vault_request_t *vr, const vault_arrival_t *arrival,
         return;
     }
 
-    ngx_str_set(&vars[0].key, "device");
-    vars[0].value = vault_device_kind(device->type);
-    ngx_str_set(&vars[1].key, "address");
-    vars[1].value = *vault_client_address(vr);
-    ngx_str_set(&vars[2].key, "time");
-    vars[2].value = vault_mailer_time(vr, device->created_at);
+    vault_mailer_login(vr, device->type, device->created_at, vars);
 
     ngx_memzero(&mail, sizeof(vault_mailer_t));
     mail.template = "new-device";

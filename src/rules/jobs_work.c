@@ -8,6 +8,7 @@
 #include "../files/files.h"
 #include "../model/proof.h"
 #include "../model/purge.h"
+#include "../model/stage.h"
 
 
 #define HOUR  (3600 * (int64_t) 1000)
@@ -28,6 +29,7 @@
 
 #define DEVICE_LIFE   (30 * DAY)
 #define SWEEP_LIFE    DAY
+#define STAGE_LIFE    (HOUR / 4)      /* no request takes as long */
 #define MARK_LIFE     HOUR            /* nobody asks for longer */
 #define PROOF_LIFE    DAY             /* after its end: for who asks again */
 #define FILES_BATCH   200
@@ -48,6 +50,8 @@ static vault_job_end_e  job_mails(vault_request_t *vr, vault_jobs_run_t *run);
 static vault_job_end_e  job_proofs(vault_request_t *vr,
     vault_jobs_run_t *run);
 static vault_job_end_e  job_marks(vault_request_t *vr, vault_jobs_run_t *run);
+static vault_job_end_e  job_stages(vault_request_t *vr,
+    vault_jobs_run_t *run);
 
 
 /* Those that doom files come before the one that deletes them. */
@@ -63,6 +67,7 @@ const vault_job_work_t  vault_jobs_table[] = {
     { "mails",   1,    "mails dealt with",      job_mails   },
     { "proofs",  60,   "old codes forgotten",   job_proofs  },
     { "marks",   60,   "old marks forgotten",   job_marks   },
+    { "stages",  15,   "stages ended",          job_stages  },
     { NULL, 0, NULL, NULL }
 };
 
@@ -165,6 +170,19 @@ job_marks(vault_request_t *vr, vault_jobs_run_t *run)
     run->count += n;
 
     return n == VAULT_DB_MARKS ? VAULT_JOB_MORE : VAULT_JOB_DONE;
+}
+
+
+/* What nobody came back for. */
+static vault_job_end_e
+job_stages(vault_request_t *vr, vault_jobs_run_t *run)
+{
+    int64_t  n;
+
+    n = vault_stage_sweep(vr, vault_now() - STAGE_LIFE);
+    run->count += n;
+
+    return n ? VAULT_JOB_MORE : VAULT_JOB_DONE;
 }
 
 

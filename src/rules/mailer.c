@@ -4,6 +4,7 @@
 
 #include "mailer.h"
 #include "limits.h"
+#include "../model/device.h"
 #include "../model/id.h"
 #include "../run/await.h"
 
@@ -15,6 +16,7 @@
 #define PAUSES     7                  /* doublings: about an hour */
 #define MOST       50                 /* mails of one run: its pool grows */
 #define LONGEST    20000              /* ms, then no other one is begun */
+#define ID_LEN     36
 #define VARS_MAX   16
 #define VALUE_MAX  4096               /* bytes of a value that are sent */
 
@@ -26,6 +28,14 @@ typedef struct {
 typedef struct {
     ngx_array_t  vars;                /* of var_t */
 } vars_t;
+
+typedef struct {
+    vault_conf_t  *conf;
+    u_char         id[ID_LEN];        /* of the one mail to be sent */
+    unsigned       one:1;             /* else all that are due */
+    unsigned       busy:1;
+    unsigned       more:1;
+} sender_t;
 
 static const vault_field_t  var_fields[] = {
     { "name", VAULT_TEXT, offsetof(var_t, name), VAULT_REQUIRED, 64, NULL },
@@ -55,31 +65,34 @@ static const vault_limit_t  asked = { "mail", 5, 3600, 30, 3600 };
 static const vault_limit_t  notices = { "mail notice", 20, 3600, 0, 0 };
 static const vault_limit_t  codes = { "mail code", 10, 900, 60, 900 };
 
-static const struct {
+typedef struct {
     const char           *template;
     const char           *counts;     /* as this one */
     const vault_limit_t  *limit;
-} limited[] = {
-    { "register-verify",     "register-verify",  &asked },
-    { "register-exists",     "register-verify",  &asked },
-    { "verify-email",        "verify-email",     &asked },
-    { "password-hint",       "password-hint",    &asked },
-    { "password-hint-none",  "password-hint",    &asked },
-    { "delete-account",      "delete-account",   &asked },
-    { "change-email",        "change-email",     &asked },
-    { "change-email-exists", "change-email",     &asked },
-    { "new-device-code",     "new-device-code",  &codes },
-    { "protected-action",    "protected-action", &codes },
-    { "two-factor-code",     "two-factor-code",  &codes },
-    { "two-factor-setup",    "two-factor-code",  &codes },
-    { "incomplete-login",    "incomplete-login", &notices },
-    { NULL, NULL, NULL }
+    ngx_uint_t            hidden;     /* whether it is sent tells whether there
+                                         is such an account */
+} limited_t;
+
+static const limited_t  limited[] = {
+    { "register-verify",     "register-verify",  &asked, 0 },
+    { "register-exists",     "register-verify",  &asked, 0 },
+    { "verify-email",        "verify-email",     &asked, 0 },
+    { "password-hint",       "password-hint",    &asked, 1 },
+    { "password-hint-none",  "password-hint",    &asked, 1 },
+    { "delete-account",      "delete-account",   &asked, 1 },
+    { "change-email",        "change-email",     &asked, 0 },
+    { "change-email-exists", "change-email",     &asked, 0 },
+    { "new-device-code",     "new-device-code",  &codes, 0 },
+    { "protected-action",    "protected-action", &codes, 0 },
+    { "two-factor-code",     "two-factor-code",  &codes, 0 },
+    { "two-factor-setup",    "two-factor-code",  &codes, 0 },
+    { "incomplete-login",    "incomplete-login", &notices, 0 }
 };
 
 /* The template of a mail that is not sent. */
 static const ngx_str_t  nobody = ngx_string("nobody");
 
-static ngx_uint_t  senders;           /* of this worker, at work */
+static sender_t  senders[SENDERS];    /* of this worker */
 
 
 ngx_uint_t
@@ -101,22 +114,49 @@ vault_mailer_time(vault_request_t *vr, int64_t ms)
 }
 
 
+void
+vault_mailer_login(vault_request_t *vr, int64_t device_type, int64_t ms,
+    ngx_keyval_t vars[3])
+{
+    ngx_str_set(&vars[0].key, "device");
+    vars[0].value = vault_device_kind(device_type);
+    ngx_str_set(&vars[1].key, "address");
+    vars[1].value = *vault_client_address(vr);
+    ngx_str_set(&vars[2].key, "time");
+    vars[2].value = vault_mailer_time(vr, ms);
+}
+
+
 /* Writing */
+
+static const limited_t *
+limit_of(const vault_mailer_t *mail)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < sizeof(limited) / sizeof(limited[0]); i++) {
+        if (ngx_strcmp(limited[i].template, mail->template) == 0) {
+            return &limited[i];
+        }
+    }
+
+    return NULL;
+}
+
 
 static ngx_uint_t
 is_held_back(vault_request_t *vr, const vault_mailer_t *mail)
 {
-    ngx_str_t   key;
-    ngx_uint_t  i;
+    ngx_str_t         key;
+    const limited_t  *limit = limit_of(mail);
 
-    for (i = 0; limited[i].template; i++) {
-        if (ngx_strcmp(limited[i].template, mail->template) == 0) {
-            key = vault_printf(vr, "%s %V", limited[i].counts, &mail->to);
-            return vault_limit_blocked(vr, limited[i].limit, &key);
-        }
+    if (limit == NULL) {
+        return 0;
     }
 
-    return 0;
+    key = vault_printf(vr, "%s %V", limit->counts, &mail->to);
+
+    return vault_limit_blocked(vr, limit->limit, &key);
 }
 
 
@@ -219,34 +259,91 @@ static void  sender_task(vault_request_t *vr, void *data);
 static void
 kick(void *data)
 {
-    vault_conf_t  *conf = data;
+    sender_t    *wish = data;
+    ngx_uint_t   i;
 
-    if (senders < SENDERS
-        && vault_task_start(conf, "mail", 0, sender_task, NULL) == NGX_OK)
-    {
-        senders++;
+    for (i = 0; i < SENDERS; i++) {
+
+        if (senders[i].busy) {
+            continue;
+        }
+
+        senders[i] = *wish;
+
+        if (vault_task_start(wish->conf, "mail", 0, sender_task, &senders[i])
+            == NGX_OK)
+        {
+            senders[i].busy = 1;
+        }
+
+        return;
     }
+}
+
+
+/*
+ * On Lambda the answer waits for what is sent: for the mail of its own request
+ * alone, and not for one that shows an account by the time which it takes.
+ * The others are left to the scheduled event.
+ */
+static void
+send_later(vault_request_t *vr, const vault_mailer_t *mail,
+    const vault_outbox_t *row)
+{
+    sender_t         *wish;
+    const limited_t  *limit = limit_of(mail);
+
+    if (vr->conf->lambda && limit && limit->hidden) {
+        return;
+    }
+
+    wish = vault_calloc(vr, sizeof(sender_t));
+    wish->conf = vr->conf;
+
+    if (vr->conf->lambda) {
+        wish->one = 1;
+        ngx_memcpy(wish->id, row->id.data, ID_LEN);
+    }
+
+    (void) vault_defer(vr, kick, wish);
 }
 
 
 static void
 sender_ended(void *data)
 {
-    senders--;
+    sender_t  *sender = data, wish = *sender;
+
+    sender->busy = 0;
+
+    if (wish.more) {
+        wish.busy = wish.more = 0;
+        kick(&wish);
+    }
 }
+
+
+static void  deliver_one(vault_request_t *vr, const ngx_str_t *id);
 
 
 static void
 sender_task(vault_request_t *vr, void *data)
 {
-    ngx_uint_t  more;
+    ngx_str_t    id;
+    sender_t    *sender = data;
+    ngx_uint_t   more;
 
-    (void) vault_defer(vr, sender_ended, NULL);
-    (void) vault_mailer_run(vr, &more);
+    (void) vault_defer(vr, sender_ended, sender);
 
-    if (more) {
-        (void) vault_defer(vr, kick, vr->conf);
+    if (sender->one) {
+        id.data = sender->id;
+        id.len = ID_LEN;
+        deliver_one(vr, &id);
+        return;
     }
+
+    (void) vault_mailer_run(vr, &more);
+    sender->more = more;
 }
 
 
@@ -259,7 +356,7 @@ vault_mailer_write(vault_request_t *vr, const vault_mailer_t *mail,
     }
 
     fill(vr, mail, row);
-    (void) vault_defer(vr, kick, vr->conf);
+    send_later(vr, mail, row);
 
     return 1;
 }
@@ -363,45 +460,53 @@ attempt(vault_request_t *vr, const vault_outbox_t *row)
 }
 
 
-/* One mail.  0: there is none, or the mail server is away. */
+/* 0: the mail server is away. */
 static ngx_uint_t
-deliver(vault_request_t *vr, ngx_uint_t *done)
+deliver(vault_request_t *vr, const vault_outbox_t *row, ngx_uint_t *done)
 {
-    vault_outbox_t    row;
     vault_mail_end_e  end;
 
-    if (!vault_outbox_take(vr, &row, LEASE)) {
-        return 0;
-    }
-
-    if (is_for_nobody(&row)) {
+    if (is_for_nobody(row)) {
         end = VAULT_MAIL_REFUSED;
 
-    } else if (row.expires_at <= vault_now()) {
-        give_up(vr, &row, "it is of no use any more");
+    } else if (row->expires_at <= vault_now()) {
+        give_up(vr, row, "it is of no use any more");
         end = VAULT_MAIL_REFUSED;
 
     } else {
-        end = attempt(vr, &row);
+        end = attempt(vr, row);
     }
 
     if (end == VAULT_MAIL_SENT || end == VAULT_MAIL_REFUSED) {
-        vault_outbox_delete(vr, &row);
+        vault_outbox_delete(vr, row);
         (*done)++;
 
     } else {
-        vault_outbox_put_off(vr, &row, vault_now() + pause_of(row.tries));
+        vault_outbox_put_off(vr, row, vault_now() + pause_of(row->tries));
     }
 
     return end != VAULT_MAIL_AWAY;
 }
 
 
+static void
+deliver_one(vault_request_t *vr, const ngx_str_t *id)
+{
+    ngx_uint_t      done = 0;
+    vault_outbox_t  row;
+
+    if (vault_outbox_take_one(vr, &row, id, LEASE)) {
+        (void) deliver(vr, &row, &done);
+    }
+}
+
+
 ngx_uint_t
 vault_mailer_run(vault_request_t *vr, ngx_uint_t *more)
 {
-    ngx_msec_t  from = ngx_current_msec;
-    ngx_uint_t  n, done = 0;
+    ngx_msec_t      from = ngx_current_msec;
+    ngx_uint_t      n, done = 0;
+    vault_outbox_t  row;
 
     *more = vault_mailer_enabled(vr);
 
@@ -409,7 +514,8 @@ vault_mailer_run(vault_request_t *vr, ngx_uint_t *more)
          *more && n < MOST && ngx_current_msec - from < LONGEST;
          n++)
     {
-        *more = deliver(vr, &done);
+        *more = vault_outbox_take(vr, &row, LEASE)
+                && deliver(vr, &row, &done);
     }
 
     return done;

@@ -57,5 +57,9 @@ ngx_uint_t vault_mailer_run(vault_request_t *vr, ngx_uint_t *more);
 /* "2026-11-22 08:51 UTC", for {{time}}. */
 ngx_str_t vault_mailer_time(vault_request_t *vr, int64_t ms);
 
+/* Who logs in: {{device}}, {{address}}, {{time}}. */
+void vault_mailer_login(vault_request_t *vr, int64_t device_type, int64_t ms,
+    ngx_keyval_t vars[3]);
+
 
 #endif

@@ -174,6 +174,32 @@ vault_proof_send(vault_request_t *vr, const vault_proof_kind_t *kind,
 }
 
 
+ngx_uint_t
+vault_proof_send_code(vault_request_t *vr, const vault_proof_kind_t *kind,
+    const vault_user_t *user, const ngx_str_t *subject, const char *template,
+    const ngx_str_t *to)
+{
+    ngx_str_t       code;
+    ngx_keyval_t    vars[2];
+    vault_mailer_t  mail;
+
+    code = vault_proof_secret(vr, kind);
+
+    ngx_str_set(&vars[0].key, "code");
+    vars[0].value = code;
+    ngx_str_set(&vars[1].key, "account");
+    vars[1].value = user->email;
+
+    ngx_memzero(&mail, sizeof(vault_mailer_t));
+    mail.template = template;
+    mail.to = *to;
+    mail.vars = vars;
+    mail.nvars = 2;
+
+    return vault_proof_send(vr, kind, user, subject, &code, &mail);
+}
+
+
 static ngx_uint_t
 code_check(vault_request_t *vr, const vault_proof_kind_t *kind,
     const vault_proof_t *key, const ngx_str_t *hash, vault_proof_t *proof)
@@ -213,6 +239,30 @@ vault_proof_check(vault_request_t *vr, const vault_proof_kind_t *kind,
 
     return vault_proof_find(vr, &key, proof)
            && vault_equal(&proof->hash, &hash);
+}
+
+
+vault_user_t *
+vault_proof_require_link(vault_request_t *vr, const vault_proof_kind_t *kind,
+    const ngx_str_t *user_id, const ngx_str_t *token, vault_proof_t *proof)
+{
+    vault_user_t  *user, nobody;
+
+    user = vault_user_find(vr, user_id);
+
+    if (user == NULL) {
+        ngx_memzero(&nobody, sizeof(vault_user_t));
+        nobody.id = *user_id;
+    }
+
+    if (!vault_proof_check(vr, kind, user ? user : &nobody, NULL, token,
+                           proof)
+        || user == NULL)
+    {
+        vault_fail(vr, NGX_HTTP_BAD_REQUEST, "Invalid token.");
+    }
+
+    return user;
 }
 
 

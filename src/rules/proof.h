@@ -4,14 +4,14 @@
  * Why:    each is good once, for one account, one purpose and one thing (a new
  *         address, a device), for a short time, and dies with the security
  *         stamp and when the account's address changes.
- * Use:    vault_proof_secret(), a mail with it, vault_proof_send(); when it
- *         comes back vault_proof_check(), then use it up by
- *         vault_proof_delete() or, with what it is for, by
- *         vault_proof_delete_add().
+ * Use:    vault_proof_send_code(); or vault_proof_secret(), a mail with it,
+ *         vault_proof_send().  When it comes back vault_proof_check() or
+ *         vault_proof_require_link(), then use it up by vault_proof_delete()
+ *         or, with what it is for, by vault_proof_delete_add().
  * Owns:   pool memory.  Only a MAC is stored, under the key of the server:
  *         who reads the database cannot try a million codes against it.
  * Fails:  429 after too many wrong codes of an account; else as said.
- * Waits:  vault_proof_send() and vault_proof_check() *await*.
+ * Waits:  all but vault_proof_secret() and vault_proof_escape() *await*.
  */
 
 #ifndef VAULT_RULES_PROOF_H
@@ -48,6 +48,11 @@ ngx_uint_t vault_proof_send(vault_request_t *vr,
     const vault_proof_kind_t *kind, const vault_user_t *user,
     const ngx_str_t *subject, const ngx_str_t *secret, vault_mailer_t *mail);
 
+/* The same with a new code: {{code}}, {{account}} in the template. */
+ngx_uint_t vault_proof_send_code(vault_request_t *vr,
+    const vault_proof_kind_t *kind, const vault_user_t *user,
+    const ngx_str_t *subject, const char *template, const ngx_str_t *to);
+
 /*
  * 1 and *proof if `secret` is what was mailed to this user for this purpose.
  * A user of whom only the id is set is one that does not exist.
@@ -55,6 +60,14 @@ ngx_uint_t vault_proof_send(vault_request_t *vr,
 ngx_uint_t vault_proof_check(vault_request_t *vr,
     const vault_proof_kind_t *kind, const vault_user_t *user,
     const ngx_str_t *subject, const ngx_str_t *secret, vault_proof_t *proof);
+
+/*
+ * The user of a link; 400 if it is none that is good.  Who does not exist
+ * costs as much.
+ */
+vault_user_t *vault_proof_require_link(vault_request_t *vr,
+    const vault_proof_kind_t *kind, const ngx_str_t *user_id,
+    const ngx_str_t *token, vault_proof_t *proof);
 
 /* The part of a URL: "%40" for "@". */
 ngx_str_t vault_proof_escape(vault_request_t *vr, const ngx_str_t *text);

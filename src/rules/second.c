@@ -356,24 +356,32 @@ vault_second_require(vault_request_t *vr, const vault_user_t *user,
 }
 
 
-/* 160 bits, as 32 letters and digits that look unlike each other. */
-
 ngx_str_t
-vault_second_recovery_code(vault_request_t *vr)
+vault_second_key(vault_request_t *vr)
 {
-    u_char     random[20];
-    ngx_str_t  bytes, code;
+    u_char     random[VAULT_TOTP_KEY];
+    ngx_str_t  bytes, key;
 
     bytes.data = random;
     bytes.len = sizeof(random);
 
     if (vault_random(random, sizeof(random)) != NGX_OK
-        || vault_base32(vr->pool, &bytes, &code) != NGX_OK)
+        || vault_base32(vr->pool, &bytes, &key) != NGX_OK)
     {
         vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR, "no random bytes");
     }
 
     vault_wipe(random, sizeof(random));
+
+    return key;
+}
+
+
+ngx_str_t
+vault_second_recovery_code(vault_request_t *vr)
+{
+    ngx_str_t  code = vault_second_key(vr);
+
     ngx_strlow(code.data, code.data, code.len);
 
     return code;

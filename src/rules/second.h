@@ -75,7 +75,9 @@ void vault_second_notice(vault_request_t *vr, const vault_user_t *user,
 void vault_second_notice_end(vault_request_t *vr, const vault_user_t *user,
     const vault_second_answer_t *answer);
 
-/* A new recovery code. */
+/* 160 random bits, as 32 letters and digits that look unlike each other: for
+   an app in capitals, as a recovery code in small letters. */
+ngx_str_t vault_second_key(vault_request_t *vr);
 ngx_str_t vault_second_recovery_code(vault_request_t *vr);
 
 

@@ -14,29 +14,15 @@ static void
 send_code(vault_request_t *vr, const vault_user_t *user,
     const vault_proof_kind_t *kind, const ngx_str_t *to)
 {
-    ngx_str_t       code;
-    ngx_keyval_t    vars[2];
-    vault_mailer_t  mail;
-
     if (!vault_mailer_enabled(vr)) {
         vault_fail(vr, NGX_HTTP_BAD_REQUEST, "This server sends no mail.");
     }
 
-    code = vault_proof_secret(vr, kind);
-
-    ngx_str_set(&vars[0].key, "code");
-    vars[0].value = code;
-    ngx_str_set(&vars[1].key, "account");
-    vars[1].value = user->email;
-
-    ngx_memzero(&mail, sizeof(vault_mailer_t));
-    mail.template = kind == &setup_code ? "two-factor-setup"
-                                        : "two-factor-code";
-    mail.to = *to;
-    mail.vars = vars;
-    mail.nvars = 2;
-
-    if (!vault_proof_send(vr, kind, user, to, &code, &mail)) {
+    if (!vault_proof_send_code(vr, kind, user, to,
+                               kind == &setup_code ? "two-factor-setup"
+                                                   : "two-factor-code",
+                               to))
+    {
         vault_fail(vr, NGX_HTTP_TOO_MANY_REQUESTS,
                    "Too many codes were sent. Try again later.");
     }

@@ -11,7 +11,6 @@
 #include "mailer.h"
 #include "signing.h"
 #include "../crypto/crypto.h"
-#include "../model/device.h"
 
 
 #define PATIENCE  (180 * (int64_t) 1000)
@@ -48,12 +47,7 @@ vault_second_notice(vault_request_t *vr, const vault_user_t *user,
     vault_mailer_t  mail;
     vault_outbox_t  row;
 
-    ngx_str_set(&vars[0].key, "device");
-    vars[0].value = vault_device_kind(answer->device_type);
-    ngx_str_set(&vars[1].key, "address");
-    vars[1].value = *vault_client_address(vr);
-    ngx_str_set(&vars[2].key, "time");
-    vars[2].value = vault_mailer_time(vr, now);
+    vault_mailer_login(vr, answer->device_type, now, vars);
 
     ngx_memzero(&mail, sizeof(vault_mailer_t));
     mail.template = "incomplete-login";

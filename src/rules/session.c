@@ -1,3 +1,4 @@
+#include "../model/stage.h"
 #include "session.h"
 
 
@@ -37,43 +38,46 @@ static const vault_row_t  session_row =
     VAULT_ROW(session_columns, vault_session_t);
 
 
-vault_session_t *
-vault_session_find(vault_request_t *vr, const ngx_str_t *user_id,
-    const ngx_str_t *identifier, const ngx_str_t *stamp)
+/* Nobody sees a vault that is in two pieces: it is folded first. */
+static vault_session_t *
+find_whole(vault_request_t *vr, const char *sql, const vault_db_arg_t *args,
+    ngx_uint_t n)
 {
     vault_session_t  *session;
 
     session = vault_calloc(vr, sizeof(vault_session_t));
 
-    if (vault_db_find(vr, &session_row, session,
-                      SESSION_SQL
-                      " WHERE u.id = $1 AND d.identifier = $2"
-                      " AND u.security_stamp = $3",
-                      vault_db_args(S(user_id), S(identifier), S(stamp))))
-    {
-        return session;
-    }
+    for ( ;; ) {
+        if (!vault_db_find(vr, &session_row, session, sql, args, n)) {
+            return NULL;
+        }
 
-    return NULL;
+        if (session->user.stage.data == NULL) {
+            return session;
+        }
+
+        vault_stage_fold(vr, &session->user.id, &session->user.stage);
+    }
+}
+
+
+vault_session_t *
+vault_session_find(vault_request_t *vr, const ngx_str_t *user_id,
+    const ngx_str_t *identifier, const ngx_str_t *stamp)
+{
+    return find_whole(vr, SESSION_SQL
+                          " WHERE u.id = $1 AND d.identifier = $2"
+                          " AND u.security_stamp = $3",
+                      vault_db_args(S(user_id), S(identifier), S(stamp)));
 }
 
 
 vault_session_t *
 vault_session_find_refresh(vault_request_t *vr, const ngx_str_t *refresh_hash)
 {
-    vault_session_t  *session;
-
-    session = vault_calloc(vr, sizeof(vault_session_t));
-
-    if (vault_db_find(vr, &session_row, session,
-                      SESSION_SQL
-                      " WHERE d.refresh_hash = $1"
-                      " AND d.refresh_stamp = u.security_stamp"
-                      " AND d.refresh_expires_at > $2",
-                      vault_db_args(S(refresh_hash), I(vault_now()))))
-    {
-        return session;
-    }
-
-    return NULL;
+    return find_whole(vr, SESSION_SQL
+                          " WHERE d.refresh_hash = $1"
+                          " AND d.refresh_stamp = u.security_stamp"
+                          " AND d.refresh_expires_at > $2",
+                      vault_db_args(S(refresh_hash), I(vault_now())));
 }

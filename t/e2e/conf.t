@@ -42,7 +42,8 @@ sub moved {
 
     $text .= "\nerror_log $dir/error.log;\n" if $text !~ /^error_log/m;
     $text .= "pid $dir/nginx.pid;\n" if $text !~ /^pid/m;
-    $text =~ s/^http \{\n/http {\n    client_body_temp_path $dir\/body;\n/m;
+    $text =~ s/^http \{\n/http {\n    client_body_temp_path $dir\/body;\n/m
+        if $text !~ /^ *client_body_temp_path/m;
 
     return $text;
 }
@@ -116,6 +117,45 @@ sub examples {
 }
 
 
+# The image's configuration: all that differs comes from variables, which its
+# comment lists; few of them are needed.
+
+sub lambda {
+    my $text = read_conf('lambda.conf');
+    my ($comment) = $text =~ /\A((?:#.*\n)+)/;
+    my %listed = map { ($_ => 1) } $comment =~ /^#   (VAULT_\w+) /mg;
+    my %used = map { ($_ => 1) } $text =~ /env:(\w+)/g;
+    my @needed = sort $text =~ /env:(\w+);/g, $text =~ /env:(\w+)$/mg;
+
+    is_deeply(\%listed, \%used, 'conf/lambda.conf lists its variables');
+    is_deeply(\@needed, [qw(VAULT_DATABASE VAULT_FILES VAULT_ORIGIN_SECRET)],
+              'and needs these');
+
+    my %env = (VAULT_DATABASE => 'postgresql://vault@[::1]/vault',
+               VAULT_FILES => 's3://bucket/files?region=eu-west-1',
+               VAULT_ORIGIN_SECRET => 'x' x 16);
+
+    my $port = VaultNginx::free_port();
+    $text =~ s/(listen 127\.0\.0\.1:)8080;/$1$port;/;
+    $text =~ s{/tmp/}{$dir/tmp/}g;
+    mkdir "$dir/tmp";
+    chmod 0777, "$dir/tmp";
+
+    for my $missing ('', @needed) {
+        local %ENV = (%ENV, %env);
+        delete $ENV{$missing} if $missing;
+        my $said = nginx_test($text);
+
+        if ($missing) {
+            like($said, qr/variable "$missing" is not set/, "no $missing");
+        } else {
+            like($said, qr/test is successful/, 'nginx takes conf/lambda.conf');
+            unlike($said, qr/\[warn\](?!.*"user" directive)/, 'gladly');
+        }
+    }
+}
+
+
 # name => context, from the command table of the module
 
 sub commands {
@@ -125,8 +165,11 @@ sub commands {
 
     my ($table) = $text =~ /ngx_command_t\s+\w+\[\] = \{(.*?)^\};/ms;
     my ($srv) = $text =~ /#define VAULT_SRV\s+(.*)/;
+    my $any = "$srv|NGX_HTTP_LOC_CONF";
 
-    $table =~ s/vault_srv\("(\w+)"/{ ngx_string("$1"), $srv,/g;
+    $table =~ s/vault_srv(?:_secret)?\("(\w+)"/{ ngx_string("$1"), $srv,/g;
+    $table =~ s/vault_any\("(\w+)"/{ ngx_string("$1"), $any,/g;
+    $table =~ s/\bVAULT_SRV\b/$srv/g;
 
     while ($table =~ /\{ ngx_string\("(\w+)"\),\s*([\w|]+)/g) {
         my ($name, $flags) = ($1, $2);
@@ -222,6 +265,7 @@ sub directives {
 
 
 subtest 'example configurations' => \&examples;
+subtest 'the image of Lambda' => \&lambda;
 subtest 'table of directives' => \&directives;
 
 done_testing();

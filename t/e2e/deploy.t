@@ -307,6 +307,10 @@ sub dry {
          'says what it would do');
     is($run->{out}, '', 'has no address');
 
+    $run = went_well('of a build', deploy('--dry-run', '--build'));
+    like($run->{err}, qr{would run: \S*docker/build lambda (?:amd64|arm64)\n},
+         'says what it would build');
+
     my $state = $cloud->state;
     is_deeply([$state->{repositories}, $state->{buckets},
                $state->{stack}{status}], [{}, {}, undef], 'and does nothing');

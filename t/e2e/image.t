@@ -171,6 +171,7 @@ sub maps {
 
     put('/vw/index.html', '<p>');
     put('/run/secrets/smtp', "wonder\"land\n");
+    put('/run/secrets/limit', "77\n");
     put('/run/secrets/db', "postgresql://v:pass\@db.example.com/v\n");
 
     my @cases = (
@@ -236,6 +237,8 @@ sub maps {
          'vault_mail "smtps://v@mail.example.com:465?password=file%3A/run/'
          . 'secrets/smtp";', 'vault_mail_from "Vault <v@example.com>";',
          'vault_signups_verify "on";'],
+        [{ USER_ATTACHMENT_LIMIT_FILE => '/run/secrets/limit' },
+         'vault_file_quota "77k";'],
         [{ SMTP_HOST => '::1', SMTP_FROM => 'v@example.com',
            SMTP_SECURITY => 'off', SMTP_PORT => 2525 },
          'vault_mail "smtp://[::1]:2525?starttls=none";'],
@@ -421,6 +424,11 @@ sub documented {
 
     is_deeply([sort keys %table], [sort keys %read],
               'docker/README.md has a row for each variable');
+
+    my ($mapped) = VaultNginx::read_file("$ROOT/docker/variables")
+                   =~ /^MAPPED=\((.*?)\)/ms;
+    is_deeply([sort split ' ', $mapped], [sort keys %table],
+              'and each may be a file');
 }
 
 

@@ -158,8 +158,9 @@ sub test_forged {
 
     my $answer = $lambda->event({ %http, rawPath => '/.vault/events' });
     is($answer->{status}, 403, 'past CloudFront: forbidden');
+    my %headers = (%{$http{headers}}, 'x-vault-origin-secret' => 'x' x 20);
     $answer = $lambda->event({ %http, rawPath => '/api/config',
-        headers => { %{$http{headers}}, 'x-vault-origin-secret' => 'x' x 20 } });
+                               headers => \%headers });
     is($answer->{status}, 403, 'with a wrong secret as well');
 
     # one that the adapter cannot read as HTTP comes as an event, all of it

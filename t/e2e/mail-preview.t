@@ -15,7 +15,8 @@ use VaultNginx ();
 my $folder = VaultNginx::work_dir('mail-preview.pictures');
 my %width = (phone => 400, desktop => 900);
 
-is(system("$VaultNginx::ROOT/t/tools/mail-preview", $folder), 0, 'they are made');
+is(system("$VaultNginx::ROOT/t/tools/mail-preview", $folder), 0,
+   'they are made');
 
 
 sub bytes_of {

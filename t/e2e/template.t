@@ -165,6 +165,96 @@ sub environment {
 }
 
 
+# What the functions are told is what the module takes: the template's words,
+# made what CloudFormation would make of them, before "nginx -t".
+
+my %MADE = (
+    'AWS::Region' => 'eu-west-1', FilesBucket => 'vault-files',
+    'Cluster.Endpoint' => 'a' x 26 . '.dsql.eu-west-1.on.aws',
+    'FunctionRole.Arn' => 'arn:aws:iam::123456789012:role/vault-F-1X2Y',
+);
+
+sub made {
+    my ($value, $set) = @_;
+
+    return $value if !ref $value;
+    my ($function, $argument) = %$value;
+
+    if ($function eq 'Ref') {
+        return $set->{$argument} // $MADE{$argument}
+               // $parameters->{$argument}{Default} // die "$argument?\n";
+    }
+
+    if ($function eq 'Fn::If') {
+        my ($condition, @ways) = @$argument;
+        return made($ways[holds($template->{Conditions}{$condition}, $set)
+                          ? 0 : 1], $set);
+    }
+
+    die "$function?\n" if $function ne 'Fn::Sub';
+    my ($text, $names) = ref $argument ? @$argument : ($argument, {});
+
+    my $named = sub { made($names->{$_[0]} // { Ref => $_[0] }, $set) };
+
+    return $text =~ s/\$\{([^}]+)\}/$named->($1)/ger;
+}
+
+
+sub holds {
+    my ($condition, $set) = @_;
+    my ($function, $argument) = %$condition;
+
+    return holds($template->{Conditions}{$argument}, $set)
+        if $function eq 'Condition';
+    return !holds($argument->[0], $set) if $function eq 'Fn::Not';
+    return !grep { !holds($_, $set) } @$argument if $function eq 'Fn::And';
+    return made($argument->[0], $set) eq made($argument->[1], $set);
+}
+
+
+sub told {
+    my $dir = VaultServer::folder_of();
+    my $conf = VaultNginx::read_file("$ROOT/conf/lambda.conf");
+    my ($module) = VaultNginx::modules();
+    my $image = '123456789012.dkr.ecr.eu-west-1.amazonaws.com/vault:1';
+
+    $conf =~ s{/tmp/}{$dir/}g;
+    $conf =~ s{^load_module .*;}{load_module $module;}m;
+    $conf =~ s{127\.0\.0\.1:8080}{'127.0.0.1:' . VaultNginx::free_port()}e;
+    VaultNginx::write_file("$dir/nginx.conf", $conf);
+
+    my %least = (OriginSecret => 'a' x 32, ImageUri => $image);
+    my %most = (
+        %least, OriginSecretOther => 'b' x 64, Signups => 'off',
+        DomainName => 'vault.example.com', MailRegion => 'us-east-1',
+        MailFromAddress => 'vault@example.com', MailFromName => 'Our Vault',
+        PasswordHint => 'show', TrashDays => 'off', FileMax => '100m',
+        FileQuota => 'off', SignupsVerify => 'off');
+
+    my %sets = (least => \%least, most => \%most,
+                zip => { %least, ImageUri => '' });
+
+    # The authorities that the zip brings lie elsewhere here.
+    my $here = '/etc/ssl/certs/ca-certificates.crt';
+
+    for my $which (sort keys %sets) {
+        for my $name ('Function', 'MigrateFunction') {
+            my $variables = properties($name)->{Environment}{Variables};
+            my %env = map { $_ => made($variables->{$_}, $sets{$which}) }
+                      keys %$variables;
+
+            s{/var/task\Q$here\E}{$here} for values %env;
+            local %ENV = (PATH => $ENV{PATH}, %env,
+                          AWS_LAMBDA_FUNCTION_NAME => 'vault');
+
+            my $said = `nginx -t -p '$dir' -c '$dir/nginx.conf' -e stderr 2>&1`;
+            like($said, qr/test is successful/, "$name takes $which of it");
+            unlike($said, qr/\[warn\]/, '  without a warning');
+        }
+    }
+}
+
+
 # Who may do what
 
 sub permissions {
@@ -387,6 +477,7 @@ subtest 'size' => \&size;
 subtest 'parameters' => \&parameters;
 subtest 'values' => \&values_of;
 subtest 'environment' => \&environment;
+subtest 'told' => \&told;
 subtest 'permissions' => \&permissions;
 subtest 'front' => \&front;
 subtest 'headers' => \&headers;

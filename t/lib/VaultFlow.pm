@@ -97,9 +97,9 @@ sub message {
 
 
 sub no_message {
-    my ($to, $name) = @_;
+    my ($to, $name, $seconds) = @_;
 
-    my $end = time + 3 * $VaultNginx::SLOW;
+    my $end = time + ($seconds // 3) * $VaultNginx::SLOW;
     sleep 0.05 while sql('SELECT count(*) FROM mails') > 0 && time < $end;
 
     is(scalar(messages_to($to)), $read{$to} // 0, $name);

@@ -342,7 +342,8 @@ class Environment:
 
     def shutdown(self, reason="spindown"):
         """SHUTDOWN to those who asked for it, SIGTERM to the runtime, and
-        SIGKILL for who is left after two seconds: the exit codes."""
+        SIGKILL for who is left after two seconds, or nobody has asked: the
+        exit codes."""
         if not self.processes:
             return {"codes": [], "seconds": 0}
         self.thaw()
@@ -354,9 +355,10 @@ class Environment:
                     extension.pending.put({
                         "eventType": "SHUTDOWN", "shutdownReason": reason,
                         "deadlineMs": deadline})
-        for process in self.processes:
-            process.send_signal(signal.SIGTERM)
-        for process in self.processes:
+        asked = any("SHUTDOWN" in extension.events
+                    for extension in self.extensions.values())
+        self.processes[-1].send_signal(signal.SIGTERM)
+        for process in self.processes if asked else self.processes[-1:]:
             left = began + PATIENCE - time.monotonic()
             try:
                 process.wait(max(left, 0.01))

@@ -13,7 +13,8 @@ POST /control   {"fail": "aws s3 sync"}: the next command that begins so fails;
                 {"migrations_fail": n}; {"forget": true}: empties the log;
                 {"reset": true}: all is as at the start;
                 {"status": "ROLLBACK_COMPLETE"}: the stack's
-POST /run       [program, stdin, argument, ...]
+POST /run       program, stdin, arguments, each after its length in four bytes;
+                answered by a code and two such texts, stdout and stderr
 """
 
 import copy
@@ -23,6 +24,7 @@ import http.server
 import json
 import os
 import re
+import struct
 
 import jmespath
 from botocore import xform_name
@@ -518,12 +520,27 @@ def run(program, stdin, arguments):
         return {"out": "", "err": str(error), "code": error.code}
 
 
+def texts(data):
+    while data:
+        length, = struct.unpack_from(">I", data)
+        yield data[4:4 + length].decode()
+        data = data[4 + length:]
+
+
+def told(answer):
+    out, err = answer["out"].encode(), answer["err"].encode()
+    return struct.pack(">II", answer["code"], len(out)) + out \
+        + struct.pack(">I", len(err)) + err
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *arguments):
         pass
 
     def answer(self, value):
-        body = json.dumps(value).encode()
+        self.send(json.dumps(value).encode())
+
+    def send(self, body):
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -534,10 +551,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         length = int(self.headers["Content-Length"])
-        body = json.loads(self.rfile.read(length))
+        body = self.rfile.read(length)
         if self.path == "/run":
-            self.answer(run(body[0], body[1], body[2:]))
+            program, stdin, *arguments = texts(body)
+            self.send(told(run(program, stdin, arguments)))
             return
+        body = json.loads(body)
         if body.pop("reset", None):
             STACK.__init__()
             STATE.update(copy.deepcopy(EMPTY))

@@ -31,6 +31,10 @@ UNIT_SRC_endpoint := src/aws/endpoint.c
 
 UNIT_SRC_sigv4 := $(wildcard src/aws/sigv4*.c)
 
+UNIT_SRC_dsql := src/db/dsql_url.c src/db/dsql_token.c src/db/dsql_grant.c \
+                 src/db/schema.c src/aws/endpoint.c \
+                 $(wildcard src/aws/sigv4*.c)
+
 UNIT_SRC_s3_url := src/files/s3_url.c src/aws/endpoint.c
 
 UNIT_SRC_s3_xml := src/files/s3_xml.c

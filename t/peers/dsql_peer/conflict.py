@@ -13,8 +13,8 @@ others for nothing.
 
 from . import rules, wire
 from .dialect import OTHER, WRITE, Verdict
+from .items import SWALLOW
 
-SWALLOW = 1
 CODES = (b"C40001\0", b"C40P01\0", b"C55P03\0")
 
 

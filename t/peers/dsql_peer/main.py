@@ -40,16 +40,22 @@ By hand, with the key AKIDEXAMPLE that is there at first:
           sslmode=verify-full"
 
 Known to differ from Aurora DSQL:
-  - Two transactions that write the same row: the second is refused at its
-    statement when the first is still open after 50 ms, and the first wins.
-    DSQL would let both go on, and refuse whoever commits last.
+  - Of two transactions that write the same row, the one that writes first wins;
+    there it is the one that commits first.  The other waits for 50 ms at most,
+    then plays on and is refused at COMMIT (conflict.py); by the simple
+    protocol, or with RETURNING, at its statement.
   - OC001 comes for any DDL elsewhere, not only for tables that a statement
-    uses.  The bytes of a transaction are those of its parameters: DSQL adds
-    some for rows and indexes, nobody knows how many.
+    uses.
+  - The bytes of a transaction are those of its parameters.  DSQL adds some for
+    each row and index; how many is not documented.
   - A unique index over rows that are not unique fails at once; DSQL lets the
-    job fail.  Keys longer than 1,981 bytes are PostgreSQL's limit, not DSQL's.
+    job fail.  Keys may be longer than DSQL's 1,981 bytes.
   - Named statements of the protocol live as long as their connection.  AWS says
     that DSQL "doesn't preserve statement names"; its own drivers use them.
+  - A write whose end is cut is answered by nothing at all, as PostgreSQL would:
+    what a client of DSQL sees of its statement then is not known.
+  - What plain text is answered, and the words marked GUESS in dialect.py and
+    door.py, nobody has recorded.
 """
 
 import asyncio
