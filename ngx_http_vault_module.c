@@ -418,7 +418,7 @@ vault_init_process(ngx_cycle_t *cycle)
     }
 
     if (mcf->extension.name.len
-        && vault_extension_start(&mcf->extension) != NGX_OK)
+        && vault_extension_start(&mcf->extension, cycle) != NGX_OK)
     {
         return NGX_ERROR;
     }

@@ -3,6 +3,11 @@
  * the other.  Each is a task of its own, so that none of them keeps memory.
  */
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 
 #include "../net/http.h"
@@ -39,6 +44,8 @@ static const vault_field_t  event_fields[] = {
 };
 
 static const vault_shape_t  event_shape = VAULT_SHAPE(event_fields, event_t);
+
+static int  signal_pipe[2];
 
 static void get_ready(vault_request_t *vr, vault_extension_t *ext);
 static void join(vault_request_t *vr, vault_extension_t *ext);
@@ -496,9 +503,83 @@ start(vault_extension_t *ext)
 }
 
 
-ngx_int_t
-vault_extension_start(vault_extension_t *ext)
+/* SIGTERM ends it as SHUTDOWN does */
+
+static void
+on_signal(int signo)
 {
+    ssize_t  n;
+
+    n = write(signal_pipe[1], "", 1);
+    (void) n;                         /* full: it is known already */
+}
+
+
+static void
+end(vault_request_t *vr, void *data)
+{
+    on_shutdown(vr, data);
+}
+
+
+static void
+signalled(ngx_event_t *ev)
+{
+    ngx_connection_t   *c = ev->data;
+    vault_extension_t  *ext = c->data;
+
+    ngx_close_connection(c);
+
+    if (vault_task_start(&ext->conf, "vault extension end", 2 * SHUTDOWN, end,
+                         ext)
+        != NGX_OK)
+    {
+        quit(ext, 0);
+    }
+}
+
+
+static ngx_int_t
+await_signals(vault_extension_t *ext, ngx_cycle_t *cycle)
+{
+    ngx_connection_t  *c;
+    struct sigaction   action;
+
+    if (pipe2(signal_pipe, O_NONBLOCK|O_CLOEXEC) == -1) {
+        return NGX_ERROR;
+    }
+
+    c = ngx_get_connection(signal_pipe[0], cycle->log);
+    if (c == NULL) {
+        return NGX_ERROR;
+    }
+
+    c->data = ext;
+    c->log = cycle->log;
+    c->read->log = cycle->log;
+    c->write->log = cycle->log;
+    c->read->handler = signalled;
+
+    ngx_memzero(&action, sizeof(struct sigaction));
+    action.sa_handler = on_signal;
+
+    if (sigaction(SIGTERM, &action, NULL) == -1
+        || sigaction(SIGINT, &action, NULL) == -1)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_handle_read_event(c->read, 0);
+}
+
+
+ngx_int_t
+vault_extension_start(vault_extension_t *ext, ngx_cycle_t *cycle)
+{
+    if (await_signals(ext, cycle) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     start(ext);
 
     return NGX_OK;

@@ -47,7 +47,8 @@ typedef struct {
 } vault_extension_t;
 
 
-ngx_int_t vault_extension_start(vault_extension_t *ext);
+ngx_int_t vault_extension_start(vault_extension_t *ext,
+    ngx_cycle_t *cycle);
 
 
 #endif

@@ -290,7 +290,10 @@ class Environment:
             raise Failed("Extension.Crash", "did not register")
         self.spawn(self.command)
         if not self.wait_for(self.is_idle, INIT_MAX):
-            raise Failed("Sandbox.Timedout", "init")
+            raise Failed("Sandbox.Timedout" if not self.is_dead()
+                         else "Runtime.ExitError"
+                         if self.processes[-1].poll() is not None
+                         else "Extension.Crash", "init")
         self.init_seconds = time.monotonic() - began
         self.freeze()
 
