@@ -148,6 +148,7 @@ bench: deps release $(UNIT_BUILD)/presign
 	@t/bench/run
 	@t/bench/lambda
 	@t/bench/agent
+	@t/bench/extension
 run:
 	@conf/run
 demo:

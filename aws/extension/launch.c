@@ -130,6 +130,10 @@ main(int argc, char **argv)
 
     make_temp();
 
+    /* where AWS is asked: STS, for another role */
+    (void) snprintf(lib, sizeof(lib), "%s/ca.pem", launch.home);
+    (void) setenv("AWS_CA_BUNDLE", lib, 0);
+
     (void) snprintf(loader, sizeof(loader), "%s/lib/ld.so", launch.home);
     (void) snprintf(lib, sizeof(lib), "%s/lib", launch.home);
     (void) snprintf(nginx, sizeof(nginx), "%s/nginx", launch.home);

@@ -186,8 +186,8 @@ say_authorities(const vault_launch_t *launch)
     say_file("capath=", "VAULT_CAPATH");
 
     if (!vault_env("VAULT_CACERT") && !vault_env("VAULT_CAPATH")) {
-        (void) snprintf(path, sizeof(path), "%.4000s/ca.pem", launch->home);
-        say_option("ca=", path);
+        (void) snprintf(path, sizeof(path), "%.4000s/certs", launch->home);
+        say_option("capath=", path);
     }
 }
 

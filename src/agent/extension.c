@@ -23,7 +23,7 @@
                                          "next" off */
 #define SHUTDOWN  (1 * SECOND)        /* of 2 s */
 #define FOREVER   (24 * 24 * 3600 * SECOND)
-#define POLL      2
+#define POLL      1
 #define AGAIN     100                 /* after a "next" that broke */
 
 typedef enum {

@@ -62,7 +62,7 @@ vault_agent_start(vault_agent_t *agent, ngx_cycle_t *cycle)
 
     /* a timer, for what is posted now runs after the next event only */
     vault_agent_tend(agent);
-    ngx_add_timer(timer, 1);
+    ngx_add_timer(timer, 0);
 
     return NGX_OK;
 }

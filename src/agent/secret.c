@@ -376,7 +376,7 @@ vault_agent_secrets_start(ngx_array_t *secrets, ngx_cycle_t *cycle)
     secrets_timer.cancelable = 1;
 
     vault_agent_secrets_tend(secrets);
-    ngx_add_timer(&secrets_timer, 1);
+    ngx_add_timer(&secrets_timer, 0);
 
     return NGX_OK;
 }

@@ -436,6 +436,25 @@ sub test_variables {
 }
 
 
+sub test_other_role {
+    my $sts = VaultPeer->new('aws.py');
+    my $arn = 'arn:aws:iam::123456789012:role/';
+
+    fresh();
+    my $run = Run->new({ VAULT_ASSUMED_ROLE_ARN => $arn . 'other',
+                         AWS_ENDPOINT_URL_STS => $sts->url });
+
+    is($run->secret('secret/data/a'), 'value-a', 'VAULT_ASSUMED_ROLE_ARN');
+    is($sts->state->{session}, 'vault_auth', '  under the name of old');
+    ends_well($run, 'another role');
+
+    fails({ VAULT_ASSUMED_ROLE_ARN => $arn . 'forbidden',
+            AWS_ENDPOINT_URL_STS => $sts->url }, 'Extension.LoginFailed',
+          qr/cannot be assumed; allow sts:/, 'a role that is not for us');
+    $sts->stop;
+}
+
+
 sub test_tls {
     local $vault = vault(tls => 1);
     fresh();
@@ -475,6 +494,33 @@ sub test_signal {
 }
 
 
+# The directive by itself
+
+sub test_directive {
+    my $refused = sub {
+        my ($what, $pattern, $main, $http, %env) = @_;
+
+        my $nginx = VaultNginx->new(
+            name => "extension-$what", main => $main, env => \%env,
+            http => "vault_agent http://127.0.0.1:1;\n"
+                    . "vault_agent_auth aws role=x;\n$http");
+        eval { $nginx->start };
+        like($@, $pattern, $what);
+        $nginx->stop if !$@;
+    };
+    my %lambda = (AWS_LAMBDA_RUNTIME_API => '127.0.0.1:1');
+
+    $refused->('elsewhere', qr/sets AWS_LAMBDA_RUNTIME_API/, '',
+               'vault_agent_extension x;');
+    $refused->('workers', qr/wants "master_process off"/, '',
+               'vault_agent_extension x;', %lambda);
+    $refused->('name', qr/wants the name of a file/, '',
+               'vault_agent_extension "a b";', %lambda);
+    $refused->('twice', qr/is duplicate/, '',
+               'vault_agent_extension a; vault_agent_extension b;', %lambda);
+}
+
+
 sub layer_is_built {
     my ($module) = VaultNginx::modules();
     my $text = `$ROOT/aws/extension/build $layer $module 2>&1`;
@@ -499,7 +545,9 @@ subtest 'Vault' => \&test_vault_errors;
 subtest 'modes' => \&test_modes;
 subtest 'cache' => \&test_cache;
 subtest 'variables' => \&test_variables;
+subtest 'another role' => \&test_other_role;
 subtest 'TLS' => \&test_tls;
 subtest 'signals' => \&test_signal;
+subtest 'directive' => \&test_directive;
 
 done_testing();
