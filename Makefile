@@ -8,6 +8,7 @@
 # make bench      how fast, as ratios within one run
 # make image      the image for servers, build/ngx-vault.tar
 # make image-lambda  the one for AWS Lambda, build/ngx-vault-lambda.tar
+# make image-extension  the agent as a layer, build/ngx-vault-extension.tar
 # make routes     the table of all endpoints
 # make mail-preview  all mails, as files and pictures to look at
 # make deps       what the above need of Debian's packages; they call it
@@ -137,11 +138,13 @@ lint: deps
 	@t/tools/scripts
 	@t/tools/template
 
-.PHONY: image image-lambda
+.PHONY: image image-lambda image-extension
 image:
 	@docker/build server
 image-lambda:
 	@docker/build lambda
+image-extension:
+	@docker/build extension
 
 .PHONY: bench run demo routes mail-preview clean
 bench: deps release $(UNIT_BUILD)/presign

@@ -3,28 +3,14 @@
  * the other.  Each is a task of its own, so that none of them keeps memory.
  */
 
-#include <ngx_config.h>
-#include <ngx_core.h>
-#include <ngx_event.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdarg.h>
 
-#include "../net/http.h"
 #include "../run/await.h"
-#include "extension.h"
-#include "token.h"
+#include "extension_part.h"
 
 
-#define SECOND    1000                /* ms */
 #define READY     (8 * SECOND)        /* of the 10 s that Lambda gives to all */
-#define REGISTER  (1 * SECOND)
-#define INVOKE    500                 /* that a refresh may put the next
-                                         "next" off */
-#define SHUTDOWN  (1 * SECOND)        /* of 2 s */
-#define FOREVER   (24 * 24 * 3600 * SECOND)
 #define POLL      1
-#define AGAIN     100                 /* after a "next" that broke */
 
 typedef enum {
     GET_READY = 0,
@@ -34,22 +20,8 @@ typedef enum {
 
 typedef void (*step_pt)(vault_request_t *vr, vault_extension_t *ext);
 
-typedef struct {
-    ngx_str_t  type;
-} event_t;
-
-static const vault_field_t  event_fields[] = {
-    { "eventType", VAULT_TEXT, offsetof(event_t, type), VAULT_REQUIRED, 64 },
-    VAULT_FIELDS_END
-};
-
-static const vault_shape_t  event_shape = VAULT_SHAPE(event_fields, event_t);
-
-static int  signal_pipe[2];
-
 static void get_ready(vault_request_t *vr, vault_extension_t *ext);
 static void join(vault_request_t *vr, vault_extension_t *ext);
-static void serve(vault_request_t *vr, vault_extension_t *ext);
 
 static const struct {
     step_pt     run;
@@ -57,14 +29,14 @@ static const struct {
 } steps[] = {
     [GET_READY] = { get_ready, READY },
     [JOIN] = { join, 2 * REGISTER },
-    [SERVE] = { serve, 0 }
+    [SERVE] = { vault_extension_serve, 0 }
 };
 
 
 /* The end */
 
-static void
-quit(vault_extension_t *ext, ngx_uint_t failed)
+void
+vault_extension_quit(vault_extension_t *ext, ngx_uint_t failed)
 {
     ngx_uint_t       i;
     vault_agent_t  **agent = ext->agents->elts;
@@ -109,8 +81,8 @@ complain(vault_extension_t *ext, const char *type, const char *fmt, ...)
 
 /* The Extensions API */
 
-static ngx_int_t
-ask(vault_request_t *vr, vault_extension_t *ext, const char *method,
+ngx_int_t
+vault_extension_ask(vault_request_t *vr, vault_extension_t *ext, const char *method,
     const char *path, const ngx_keyval_t *header, const ngx_str_t *body,
     ngx_msec_t total, vault_http_answer_t *answer)
 {
@@ -243,11 +215,11 @@ tell_trouble(vault_request_t *vr, vault_extension_t *ext)
     vault_json_close(&w, '}');
 
     if (vault_writer_text(&w, &body) == NGX_OK) {
-        (void) ask(vr, ext, "POST", "init/error", &header, &body, REGISTER,
-                   &answer);
+        (void) vault_extension_ask(vr, ext, "POST", "init/error", &header,
+                                   &body, REGISTER, &answer);
     }
 
-    quit(ext, 1);
+    vault_extension_quit(ext, 1);
 }
 
 
@@ -260,13 +232,14 @@ join(vault_request_t *vr, vault_extension_t *ext)
     static const ngx_str_t  body =
         ngx_string("{\"events\":[\"INVOKE\",\"SHUTDOWN\"]}");
 
-    if (ask(vr, ext, "POST", "register", NULL, &body, REGISTER, &answer)
+    if (vault_extension_ask(vr, ext, "POST", "register", NULL, &body, REGISTER,
+                            &answer)
         != NGX_OK)
     {
         ngx_log_error(NGX_LOG_EMERG, vr->log, 0,
                       "vault extension: \"%V\" of AWS_LAMBDA_RUNTIME_API does "
                       "not answer: %V", &ext->api, &answer.error);
-        quit(ext, 1);
+        vault_extension_quit(ext, 1);
     }
 
     id = vault_http_header(&answer, "Lambda-Extension-Identifier");
@@ -278,7 +251,7 @@ join(vault_request_t *vr, vault_extension_t *ext)
                       "vault extension: Lambda does not register \"%V\" "
                       "(%ui): the file in /opt/extensions must have that "
                       "name", &ext->name, answer.status);
-        quit(ext, 1);
+        vault_extension_quit(ext, 1);
     }
 
     ngx_memcpy(ext->id, id.data, id.len);
@@ -291,159 +264,6 @@ join(vault_request_t *vr, vault_extension_t *ext)
     ngx_log_error(NGX_LOG_NOTICE, vr->log, 0,
                   "vault extension: \"%V\" is registered", &ext->name);
     ext->done = 1;
-}
-
-
-/* Events */
-
-static void
-not_busy(void *data)
-{
-    vault_extension_t  *ext = data;
-
-    ext->busy = 0;
-}
-
-
-/* What was frozen may be older than it seems, or another's. */
-static void
-refresh(vault_request_t *vr, void *data)
-{
-    ngx_uint_t          i;
-    vault_agent_t     **agent;
-    vault_extension_t  *ext = data;
-
-    (void) vault_defer(vr, not_busy, ext);
-
-    agent = ext->agents->elts;
-
-    for (i = 0; i < ext->agents->nelts; i++) {
-        vault_agent_restored(vr, agent[i]);
-        vault_agent_tend(agent[i]);
-    }
-}
-
-
-static void
-give_back(vault_request_t *vr, void *data)
-{
-    ngx_uint_t          i;
-    vault_agent_t     **agent;
-    vault_extension_t  *ext = data;
-
-    (void) vault_defer(vr, not_busy, ext);
-
-    agent = ext->agents->elts;
-
-    for (i = 0; i < ext->agents->nelts; i++) {
-        if (agent[i]->settings.revoke) {
-            vault_agent_revoke(vr, agent[i]);
-        }
-    }
-}
-
-
-static ngx_uint_t
-is_busy(vault_extension_t *ext)
-{
-    ngx_uint_t             i;
-    vault_agent_t        **agent = ext->agents->elts;
-    vault_agent_secret_t  *secret = ext->secrets->elts;
-
-    for (i = 0; i < ext->agents->nelts; i++) {
-        if (agent[i]->token->trying) {
-            return 1;
-        }
-    }
-
-    vault_agent_secrets_tend(ext->secrets);
-
-    for (i = 0; i < ext->secrets->nelts; i++) {
-        if (secret[i].busy) {
-            return 1;
-        }
-    }
-
-    return ext->busy;
-}
-
-
-static void
-on_invoke(vault_request_t *vr, vault_extension_t *ext)
-{
-    int64_t  until;
-
-    until = vault_now() + INVOKE;
-
-    if (!ext->busy
-        && vault_task_start(&ext->conf, "vault extension refresh",
-                            30 * SECOND, refresh, ext)
-           == NGX_OK)
-    {
-        ext->busy = 1;
-    }
-
-    while (is_busy(ext) && vault_now() < until) {
-        vault_sleep(vr, POLL);
-    }
-}
-
-
-static void
-on_shutdown(vault_request_t *vr, vault_extension_t *ext)
-{
-    ext->busy = vault_task_start(&ext->conf, "vault extension end", SHUTDOWN,
-                                 give_back, ext)
-                == NGX_OK;
-
-    while (ext->busy) {
-        vault_sleep(vr, POLL);
-    }
-
-    ngx_log_error(NGX_LOG_NOTICE, vr->log, 0,
-                  "vault extension: Lambda ends this environment");
-    quit(ext, 0);
-}
-
-
-static void
-serve(vault_request_t *vr, vault_extension_t *ext)
-{
-    event_t              event;
-    vault_json_error_t   ignored;
-    vault_http_answer_t  answer;
-
-    if (ask(vr, ext, "GET", "event/next", NULL, NULL, FOREVER, &answer)
-        != NGX_OK || answer.status >= 500)
-    {
-        ngx_log_error(NGX_LOG_WARN, vr->log, 0,
-                      "vault extension: asked for the next event, Lambda "
-                      "says (%ui): %V", answer.status, &answer.error);
-        vault_sleep(vr, AGAIN);
-        return;
-    }
-
-    if (answer.status != NGX_HTTP_OK) {
-        ngx_log_error(NGX_LOG_EMERG, vr->log, 0,
-                      "vault extension: Lambda has no events for it (%ui)",
-                      answer.status);
-        quit(ext, 1);
-    }
-
-    if (vault_json_parse(vr->pool, &answer.body, &event_shape, &event,
-                         &ignored)
-        != NGX_OK)
-    {
-        return;
-    }
-
-    if (event.type.len == 8
-        && ngx_memcmp(event.type.data, "SHUTDOWN", 8) == 0)
-    {
-        on_shutdown(vr, ext);
-    } else {
-        on_invoke(vr, ext);
-    }
 }
 
 
@@ -468,7 +288,7 @@ ended(void *data)
     }
 
     if (ext->step == JOIN && !ext->done) {
-        quit(ext, 1);
+        vault_extension_quit(ext, 1);
     }
 
     if (ext->step != SERVE) {
@@ -498,85 +318,15 @@ start(vault_extension_t *ext)
                          steps[ext->step].deadline, run, ext)
         != NGX_OK)
     {
-        quit(ext, 1);
+        vault_extension_quit(ext, 1);
     }
-}
-
-
-/* SIGTERM ends it as SHUTDOWN does */
-
-static void
-on_signal(int signo)
-{
-    ssize_t  n;
-
-    n = write(signal_pipe[1], "", 1);
-    (void) n;                         /* full: it is known already */
-}
-
-
-static void
-end(vault_request_t *vr, void *data)
-{
-    on_shutdown(vr, data);
-}
-
-
-static void
-signalled(ngx_event_t *ev)
-{
-    ngx_connection_t   *c = ev->data;
-    vault_extension_t  *ext = c->data;
-
-    ngx_close_connection(c);
-
-    if (vault_task_start(&ext->conf, "vault extension end", 2 * SHUTDOWN, end,
-                         ext)
-        != NGX_OK)
-    {
-        quit(ext, 0);
-    }
-}
-
-
-static ngx_int_t
-await_signals(vault_extension_t *ext, ngx_cycle_t *cycle)
-{
-    ngx_connection_t  *c;
-    struct sigaction   action;
-
-    if (pipe2(signal_pipe, O_NONBLOCK|O_CLOEXEC) == -1) {
-        return NGX_ERROR;
-    }
-
-    c = ngx_get_connection(signal_pipe[0], cycle->log);
-    if (c == NULL) {
-        return NGX_ERROR;
-    }
-
-    c->data = ext;
-    c->log = cycle->log;
-    c->read->log = cycle->log;
-    c->write->log = cycle->log;
-    c->read->handler = signalled;
-
-    ngx_memzero(&action, sizeof(struct sigaction));
-    action.sa_handler = on_signal;
-
-    if (sigaction(SIGTERM, &action, NULL) == -1
-        || sigaction(SIGINT, &action, NULL) == -1)
-    {
-        return NGX_ERROR;
-    }
-
-    return ngx_handle_read_event(c->read, 0);
 }
 
 
 ngx_int_t
 vault_extension_start(vault_extension_t *ext, ngx_cycle_t *cycle)
 {
-    if (await_signals(ext, cycle) != NGX_OK) {
+    if (vault_extension_signals(ext, cycle) != NGX_OK) {
         return NGX_ERROR;
     }
 
