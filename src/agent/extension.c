@@ -3,6 +3,8 @@
  * the other.  Each is a task of its own, so that none of them keeps memory.
  */
 
+#include <ngx_config.h>
+#include <ngx_core.h>
 #include <stdarg.h>
 
 #include "../run/await.h"
@@ -82,9 +84,9 @@ complain(vault_extension_t *ext, const char *type, const char *fmt, ...)
 /* The Extensions API */
 
 ngx_int_t
-vault_extension_ask(vault_request_t *vr, vault_extension_t *ext, const char *method,
-    const char *path, const ngx_keyval_t *header, const ngx_str_t *body,
-    ngx_msec_t total, vault_http_answer_t *answer)
+vault_extension_ask(vault_request_t *vr, vault_extension_t *ext,
+    const char *method, const char *path, const ngx_keyval_t *header,
+    const ngx_str_t *body, ngx_msec_t total, vault_http_answer_t *answer)
 {
     ngx_keyval_t       headers[3];
     vault_http_call_t  call;

@@ -42,6 +42,7 @@ typedef struct {
     const char    *trouble;           /* its type; NULL: none */
     u_char         why[VAULT_EXTENSION_WHY];
     size_t         why_len;
+    ngx_uint_t     failures;          /* of asking for an event, in a row */
     unsigned       done:1;            /* the step is */
     unsigned       busy:1;            /* something goes on beside it */
 } vault_extension_t;

@@ -20,6 +20,7 @@
 #define FOREVER   (24 * 24 * 3600 * SECOND)
 #define POLL      1
 #define AGAIN     100                 /* after a "next" that broke */
+#define TRIES     20                  /* of it, in a row */
 
 typedef struct {
     ngx_str_t  type;
@@ -159,9 +160,16 @@ vault_extension_serve(vault_request_t *vr, vault_extension_t *ext)
         ngx_log_error(NGX_LOG_WARN, vr->log, 0,
                       "vault extension: asked for the next event, Lambda "
                       "says (%ui): %V", answer.status, &answer.error);
+
+        if (++ext->failures == TRIES) {
+            vault_extension_quit(ext, 1);
+        }
+
         vault_sleep(vr, AGAIN);
         return;
     }
+
+    ext->failures = 0;
 
     if (answer.status != NGX_HTTP_OK) {
         ngx_log_error(NGX_LOG_EMERG, vr->log, 0,

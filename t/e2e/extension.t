@@ -494,6 +494,34 @@ sub test_signal {
 }
 
 
+# Without Lambda
+
+sub test_alone {
+    my %env = (PATH => $ENV{PATH}, TMPDIR => "$dir/alone",
+               VLE_VAULT_ADDR => $vault->{url}, VAULT_AUTH_PROVIDER => 'aws',
+               VAULT_AUTH_ROLE => 'app-role', VAULT_RUN_MODE => 'file',
+               AWS_ACCESS_KEY_ID => 'AKIDENV', AWS_REGION => 'eu-west-1',
+               AWS_SECRET_ACCESS_KEY => 'hidden-env');
+    my $alone = sub {
+        local %ENV = (%env, @_);
+        my $said = `$layer/extensions/$NAME 2>&1`;
+        return ($? >> 8) . " $said";
+    };
+
+    mkdir $env{TMPDIR};
+    fresh();
+    like($alone->(), qr/^1 .*sets AWS_LAMBDA_RUNTIME_API/s, 'no Lambda');
+    like($alone->(AWS_LAMBDA_RUNTIME_API => '127.0.0.1:1'),
+         qr/^1 .*AWS_LAMBDA_RUNTIME_API does not answer/s,
+         'a Lambda that does not answer');
+    like($alone->(AWS_LAMBDA_RUNTIME_API => '127.0.0.1:1',
+                  VAULT_AUTH_ROLE => ''), qr/^1 .*cannot start: missing VLE/s,
+         '  nor hears what is wrong');
+    like($alone->(AWS_LAMBDA_RUNTIME_API => '127.0.0.1:' . $vault->port),
+         qr/^1 .*Lambda does not register "$NAME"/s, 'something else there');
+}
+
+
 # The directive by itself
 
 sub test_directive {
@@ -548,6 +576,7 @@ subtest 'variables' => \&test_variables;
 subtest 'another role' => \&test_other_role;
 subtest 'TLS' => \&test_tls;
 subtest 'signals' => \&test_signal;
+subtest 'alone' => \&test_alone;
 subtest 'directive' => \&test_directive;
 
 done_testing();
