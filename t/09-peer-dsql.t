@@ -229,10 +229,17 @@ sub direct {
 {
     open my $old, '>&', \*STDERR;
     open STDERR, '>', '/dev/null';
+    $peer->set(clear => 1);
     is(direct('-alpn', 'postgresql'), '520000000800000003',
        'TLS at once, and it asks for a password');
     is(direct(), '', 'but not without ALPN');
     open STDERR, '>&', $old;
+    is_deeply([@{$peer->state->{counts}}{'direct', 'requested'}], [1, undef],
+              'which is counted');
+    open_it('b', 'admin', token());
+    is_deeply([@{$peer->state->{counts}}{'direct', 'requested',
+                                         'logins admin'}], [1, 1, 1],
+              'apart from TLS by request');
 }
 
 

@@ -86,6 +86,18 @@ is(reads($server), 200, 'now the server serves');
 is(psql($behind, 'SELECT count(*) FROM pg_index WHERE NOT indisvalid'), "0\n",
    'all indexes are valid');
 
+is(psql($behind, 'SELECT rolsuper FROM pg_roles WHERE rolname = \'vault\''),
+   "f\n", 'servers are nobody special');
+is(psql($behind, <<'SQL'), "t|f|t|f\n", 'and may change rows, not the schema');
+    SELECT bool_and(has_table_privilege('vault', t, r)), bool_or(vault_owns),
+        has_table_privilege('vault', 'vault_schema', 'SELECT'),
+        has_table_privilege('vault', 'vault_schema', 'DELETE')
+    FROM (SELECT quote_ident(tablename) AS t, tableowner = 'vault'
+            AS vault_owns FROM pg_tables WHERE schemaname = 'public'
+            AND tablename <> 'vault_schema') AS tables,
+        (VALUES ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE')) AS rights (r)
+SQL
+
 sleep 1.1;                      # a failure is remembered for so long
 psql($behind, 'DELETE FROM vault_schema WHERE step > 2');
 

@@ -28,10 +28,7 @@ login_with(vault_request_t *vr, vault_agent_t *agent, const char *name,
 
     vault_json_close(&w, '}');
 
-    if (vault_writer_text(&w, &plain) != NGX_OK) {
-        vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR, "Out of memory.");
-    }
-
+    plain = vault_written(vr, &w);
     body = vault_secret(vr, &plain);
     vault_wipe(plain.data, plain.len);
 

@@ -347,9 +347,7 @@ vault_cipher_form_row(vault_request_t *vr, const vault_cipher_form_t *form,
     vault_writer_init(&w, vr->pool);
     vault_json_object(&w, NULL, &data_shape, form);
 
-    if (vault_writer_text(&w, &cipher->data) != NGX_OK) {
-        vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR, "Out of memory.");
-    }
+    cipher->data = vault_written(vr, &w);
 }
 
 
@@ -439,11 +437,7 @@ vault_cipher_form_files(vault_request_t *vr, const vault_cipher_form_t *forms,
 
     vault_json_close(&w, ']');
 
-    if (vault_writer_text(&w, &text) != NGX_OK) {
-        vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR, "Out of memory.");
-    }
-
-    return text;
+    return vault_written(vr, &w);
 }
 
 

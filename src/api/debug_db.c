@@ -128,9 +128,7 @@ debug_bulk(vault_request_t *vr)
 
     vault_json_close(&w, ']');
 
-    if (vault_writer_text(&w, &json) != NGX_OK) {
-        vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR, "No memory.");
-    }
+    json = vault_written(vr, &w);
 
     debug_number(vr, vault_db_run(vr, debug_insert,
                                   vault_db_args(S(&json))));

@@ -285,15 +285,10 @@ ciphers_link(import_form_t *form)
 static ngx_str_t
 folders_rows(vault_request_t *vr, const ngx_array_t *folders)
 {
-    ngx_str_t        rows;
     vault_writer_t  *w;
 
     w = vault_writer(vr);
     vault_json_rows(w, NULL, &folder_shape, folders);
 
-    if (vault_writer_text(w, &rows) != NGX_OK) {
-        vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR, "Out of memory.");
-    }
-
-    return rows;
+    return vault_written(vr, w);
 }

@@ -615,15 +615,10 @@ static ngx_str_t
 rotation_rows(vault_request_t *vr, const vault_shape_t *shape,
     const ngx_array_t *rows)
 {
-    ngx_str_t       text;
     vault_writer_t  w;
 
     vault_writer_init(&w, vr->pool);
     vault_json_rows(&w, NULL, shape, rows);
 
-    if (vault_writer_text(&w, &text) != NGX_OK) {
-        vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR, "out of memory");
-    }
-
-    return text;
+    return vault_written(vr, &w);
 }

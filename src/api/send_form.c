@@ -118,7 +118,6 @@ static ngx_uint_t  apply_password(vault_request_t *vr,
     vault_send_t *send);
 static ngx_str_t  text_data(vault_request_t *vr,
     const vault_send_text_t *text);
-static ngx_str_t  writer_text(vault_request_t *vr, vault_writer_t *w);
 
 
 void
@@ -261,7 +260,7 @@ text_data(vault_request_t *vr, const vault_send_text_t *text)
     vault_json_boolean(&w, "hidden", text->hidden);
     vault_json_close(&w, '}');
 
-    return writer_text(vr, &w);
+    return vault_written(vr, &w);
 }
 
 
@@ -281,20 +280,7 @@ vault_send_file_data(vault_request_t *vr, const vault_file_t *file)
     vault_json_string(&w, "size", &size);
     vault_json_close(&w, '}');
 
-    return writer_text(vr, &w);
-}
-
-
-static ngx_str_t
-writer_text(vault_request_t *vr, vault_writer_t *w)
-{
-    ngx_str_t  text;
-
-    if (vault_writer_text(w, &text) != NGX_OK) {
-        vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR, "Out of memory.");
-    }
-
-    return text;
+    return vault_written(vr, &w);
 }
 
 

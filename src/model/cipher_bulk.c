@@ -219,7 +219,6 @@ static ngx_str_t
 move_rows(vault_request_t *vr, const ngx_str_t *ids, ngx_uint_t n,
     const ngx_str_t *folder_id)
 {
-    ngx_str_t       text;
     ngx_uint_t      i;
     vault_writer_t  w;
 
@@ -235,11 +234,7 @@ move_rows(vault_request_t *vr, const ngx_str_t *ids, ngx_uint_t n,
 
     vault_json_close(&w, ']');
 
-    if (vault_writer_text(&w, &text) != NGX_OK) {
-        vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR, "Out of memory.");
-    }
-
-    return text;
+    return vault_written(vr, &w);
 }
 
 

@@ -190,7 +190,7 @@ write_var(vault_writer_t *w, const char *name, size_t len, ngx_str_t value)
 static ngx_str_t
 write_vars(vault_request_t *vr, const vault_mailer_t *mail)
 {
-    ngx_str_t        origin, server, text;
+    ngx_str_t        origin, server;
     ngx_uint_t       i;
     vault_writer_t   w;
 
@@ -217,11 +217,7 @@ write_vars(vault_request_t *vr, const vault_mailer_t *mail)
     vault_json_close(&w, ']');
     vault_json_close(&w, '}');
 
-    if (vault_writer_text(&w, &text) != NGX_OK) {
-        vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR, "Out of memory.");
-    }
-
-    return text;
+    return vault_written(vr, &w);
 }
 
 

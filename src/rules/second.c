@@ -177,9 +177,7 @@ ask(vault_request_t *vr, const vault_user_t *user, const ngx_array_t *rows)
     vault_json_close(&w, '}');
     vault_json_close(&w, '}');
 
-    if (vault_writer_text(&w, &text) != NGX_OK) {
-        vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR, "out of memory");
-    }
+    text = vault_written(vr, &w);
 
     vault_fail_json(vr, NGX_HTTP_BAD_REQUEST, &text);
 }

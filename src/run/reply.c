@@ -21,6 +21,19 @@ vault_writer(vault_request_t *vr)
 }
 
 
+ngx_str_t
+vault_written(vault_request_t *vr, vault_writer_t *w)
+{
+    ngx_str_t  text;
+
+    if (vault_writer_text(w, &text) != NGX_OK) {
+        vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR, "Out of memory.");
+    }
+
+    return text;
+}
+
+
 void
 vault_reply_writer(vault_request_t *vr, vault_writer_t *w)
 {

@@ -170,6 +170,9 @@ void vault_reply_file(vault_request_t *vr, ngx_fd_t fd, off_t size);
 vault_writer_t *vault_writer(vault_request_t *vr);
 void vault_reply_writer(vault_request_t *vr, vault_writer_t *w);
 
+/* What was written as one text, for other uses than an answer. */
+ngx_str_t vault_written(vault_request_t *vr, vault_writer_t *w);
+
 /* Adds a header to the answer; both strings must outlive the request. */
 void vault_reply_header(vault_request_t *vr, const char *name,
     const ngx_str_t *value);

@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 # The Lambda image, built as it is released: what is in it, how soon it is
 # ready, and that its adapter gets events through, as a user that the image
-# knows nothing of and with nothing writable but /tmp.
+# knows nothing of and with nothing writable but /tmp; on SQLite and, with what
+# a deployment says and no more, on Aurora DSQL's peer.
 #
 # Its port is fixed, so all of this has a network of its own.
 
@@ -16,6 +17,7 @@ use Socket qw(AF_INET SOCK_DGRAM);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
+use VaultDsql;
 use VaultHttp ();
 use VaultImage;
 use VaultNginx ();
@@ -54,14 +56,17 @@ sub loopback_up {
 }
 
 
-# The image is built on the outside, where there is a way to packages.
+# The image is built on the outside, where there is a way to packages, those of
+# a peer as well.
 
 if (!$ENV{VAULT_OWN_NETWORK}) {
     VaultImage->build('lambda');
+    system("'$ROOT/t/peers/venv' dsql > /dev/null") == 0 or die "no venv\n";
     own_network();
 }
 
 loopback_up();
+delete $ENV{VAULT_TEST_PG};           # which is on the outside
 my $image = VaultImage->unpack('lambda');
 $image->{uid} = $USER;
 
@@ -162,16 +167,26 @@ sub event {
 }
 
 
-sub adapter {
-    my @container = ("$ROOT/t/tools/container", $image->{root}, $USER, '-');
-    my $log = folder_of() . '/lambda.log';
+# The image as Lambda runs it
 
-    my $lambda = VaultPeer->new('lambda.py',
+sub lambda {
+    my ($log, $env, @options) = @_;
+
+    my @container = ("$ROOT/t/tools/container", $image->{root}, $USER, '-');
+    my %env = (%function, %$env);
+
+    return VaultPeer->new('lambda.py', @options,
         '--extension', "@container /opt/extensions/lambda-adapter",
         '--log', $log,
-        (map { ('--env', "$_=$function{$_}") } sort keys %function),
+        (map { ('--env', "$_=$env{$_}") } sort keys %env),
         (map { ('--env', $_) } @{$image->{config}{Env}}),
         '--', @container, @{$image->{config}{Entrypoint}});
+}
+
+
+sub adapter {
+    my $log = folder_of() . '/lambda.log';
+    my $lambda = lambda($log, {});
 
     my $state = $lambda->state;
     is_deeply($state->{errors}, [], 'it starts')
@@ -199,9 +214,133 @@ sub adapter {
 }
 
 
+# Two functions, as in the template: one may only be admin and makes the
+# tables, the other may not.
+
+my %KEYS = (
+    AKIDMIGRATION => { secret => 'secret of the migration',
+                       arn => 'arn:aws:iam::111122223333:role/migration',
+                       actions => ['DbConnectAdmin'] },
+    AKIDFUNCTION  => { secret => 'secret of the function',
+                       arn => $VaultDsql::ARN, actions => ['DbConnect'] },
+);
+
+
+sub on_dsql {
+    my ($log, $url, $key, @options) = @_;
+
+    return lambda($log, {
+        VAULT_DATABASE => $url, AWS_ACCESS_KEY_ID => $key,
+        AWS_SECRET_ACCESS_KEY => $KEYS{$key}{secret},
+    }, @options);
+}
+
+
+sub migration {
+    my ($log, $url) = @_;
+
+    my $lambda = on_dsql($log, $url, 'AKIDMIGRATION');
+    my $answer = $lambda->set(invoke => { job => 'migrate' });
+    $lambda->stop;
+
+    return $answer;
+}
+
+
+# What the peer has counted since it was last asked
+
+sub came {
+    my ($peer) = @_;
+
+    my $counts = $peer->state->{counts};
+    $peer->set(clear => 1);
+
+    cmp_ok($counts->{direct} // 0, '>', 0, 'libpq says TLS at once');
+    is($counts->{requested}, undef, 'and never asks for it');
+
+    return $counts;
+}
+
+
+sub serve {
+    my ($log, $url) = @_;
+
+    my $lambda = on_dsql($log, $url, 'AKIDFUNCTION', '--front', '', '',
+                         '--secret', $SECRET);
+    my $port = $lambda->state->{front};
+
+    my $begin = time;
+    my $answer = call($port, 'POST', '/identity/accounts/prelogin',
+                      json => { email => 'alice@example.com' });
+    is($answer->{status}, 200, 'a request') || diag($answer->{body});
+    note(sprintf '%.0f ms, with its connection', 1000 * (time - $begin));
+
+    my $account = VaultServer::account('alice');
+    VaultServer::register($port, $account);
+    my $alice = VaultServer::login($port, $account);
+
+    my @as_alice = (headers => ["Authorization: Bearer $alice->{token}"]);
+    $answer = call($port, 'POST', '/api/folders', @as_alice,
+                   json => { name => VaultData::enc('folder') });
+    is($answer->{status}, 200, 'somebody registers and writes');
+
+    $answer = call($port, 'GET', '/api/sync', @as_alice);
+    is($answer->{json}{profile}{email}, 'alice@example.com', 'and syncs');
+    is(scalar @{$answer->{json}{folders}}, 1, 'what there is');
+
+    is($lambda->set(invoke => { job => 'migrate' })->{status}, 503,
+       'but makes no tables');
+
+    $lambda->stop;
+}
+
+
+sub dsql {
+    my $behind = VaultServer::postgresql();
+    my $dsql = VaultDsql->new($behind, folder_of() . '/dsql');
+    my $peer = $dsql->peer;
+    my $state = $peer->state;
+    my $log = folder_of() . '/dsql.log';
+
+    # no option says where and by whom: the image finds both
+    my $url = "dsql://$state->{host}:$state->{port}";
+    my $etc = "$image->{root}/etc";
+
+    VaultNginx::write_file("$etc/hosts", "127.0.0.1 $state->{host}\n");
+    $peer->set(keys => \%KEYS);
+
+    my $answer = migration($log, "$url?grant=$VaultDsql::ARN");
+    isnt($answer->{status}, 200, 'a cluster with a strange certificate');
+    like(VaultNginx::read_file($log), qr/certificate verify failed/,
+         'is not believed');
+    is($peer->state->{counts}{logins}, undef, 'nor told anything');
+
+    my $system = "$etc/ssl/certs/ca-certificates.crt";
+    VaultNginx::write_file($system, VaultNginx::read_file($system)
+                                    . VaultNginx::read_file($state->{ca}));
+    $peer->set(clear => 1);
+
+    $answer = migration($log, "$url?grant=$VaultDsql::ARN");
+    is($answer->{status}, 200, 'an event makes the tables')
+        || diag($answer->{body} . VaultNginx::read_file($log));
+
+    my $counts = came($peer);
+    is($counts->{logins}, $counts->{'logins admin'}, 'as admin');
+
+    serve($log, $url);
+    $counts = came($peer);
+    is($counts->{logins}, $counts->{'logins vault'}, 'as role vault');
+    is(VaultServer::psql($behind, 'SELECT count(*) FROM users'), "1\n",
+       'all of it arrived');
+
+    $dsql->stop;
+}
+
+
 subtest 'what is in it'  => \&contents;
 subtest 'configuration'  => \&configuration;
 subtest 'ready'          => \&ready;
 subtest 'adapter'        => \&adapter;
+subtest 'dsql'           => \&dsql;
 
 done_testing();

@@ -67,6 +67,8 @@ class Door(asyncio.Protocol):
         self.host = getattr(inside, "dsql_name", None)
         if self.direct and inside.selected_alpn_protocol() != "postgresql":
             transport.abort()
+        elif self.direct:
+            self.server.state.counts["direct"] += 1
 
     def connection_lost(self, _):
         if self.session:
@@ -142,6 +144,7 @@ class Door(asyncio.Protocol):
                        "authorized to access this resource")
             return
         self.server.state.counts["logins"] += 1
+        self.server.state.counts["logins " + user] += 1
         await self.session.start(self.parameters)
         for data in (bytes(self.buffer), *self.early):
             if data:
@@ -173,6 +176,7 @@ async def greet(server, sock):
                 sock.close()
                 return
             await loop.sock_recv(sock, 8)
+            server.state.counts["requested"] += 1
             await loop.sock_sendall(sock, b"S")
             direct = False
             break

@@ -10,7 +10,9 @@ It prints the port of its control, then serves until stdin ends.  GET /control:
                         the token need; the file that verifies it
     keys                access keys that may sign: name to {"secret", "arn"
                         and, if wanted, "token" and "actions"}
-    counts              connections, logins, statements, and SQLSTATEs told
+    counts              connections, logins (also "logins USER"), statements,
+                        and SQLSTATEs told; of connections, TLS that was
+                        requested (SSLRequest), and direct, by ALPN
     refusals            the last 100 errors: [SQLSTATE, words, SQL]
     sessions, commits   open connections; ends of transactions that wrote
 
