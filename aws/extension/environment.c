@@ -119,7 +119,7 @@ vault_duration(const char *text, int seconds)
     }
 
     if (seconds && text[strspn(text, "0123456789")] == '\0' && *text) {
-        return atol(text) * 1000;
+        return strlen(text) > 9 ? -1 : strtol(text, NULL, 10) * 1000;
     }
 
     do {

@@ -37,7 +37,7 @@ dial(const char *api)
 
     memset(&sin, 0, sizeof(sin));
     sin.sin_family = AF_INET;
-    sin.sin_port = htons(atoi(colon + 1));
+    sin.sin_port = htons(strtoul(colon + 1, NULL, 10));
 
     if (inet_pton(AF_INET, strcmp(host, "localhost") ? host : "127.0.0.1",
                   &sin.sin_addr)

@@ -47,15 +47,17 @@ const char *
 vault_quote(const char *name, const char *value)
 {
     char        *word, *p;
+    size_t       size;
     const char  *c;
 
-    word = malloc(strlen(name) + 2 * strlen(value) + 4);
+    size = strlen(name) + 2 * strlen(value) + 4;
+    word = malloc(size);
 
     if (word == NULL) {
         exit(1);
     }
 
-    p = word + sprintf(word, "\"%s", name);
+    p = word + snprintf(word, size, "\"%s", name);
 
     for (c = value; *c; c++) {
 
@@ -71,7 +73,8 @@ vault_quote(const char *name, const char *value)
         *p++ = *c;
     }
 
-    (void) strcpy(p, "\"");
+    *p++ = '"';
+    *p = '\0';
 
     return word;
 }
@@ -274,7 +277,7 @@ check_listen(const char *listen)
 
     if (colon) {
         *colon = '\0';
-        sin.sin_port = htons(atoi(colon + 1));
+        sin.sin_port = htons(strtoul(colon + 1, NULL, 10));
     }
 
     if (colon == NULL || inet_pton(AF_INET, host, &sin.sin_addr) != 1) {
