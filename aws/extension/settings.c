@@ -248,7 +248,8 @@ name_unused(void)
 {
     size_t              i;
     static const char  *names[] = { "VAULT_RATE_LIMIT", "VAULT_SRV_LOOKUP",
-                                    "VAULT_PROXY_ADDR", "VAULT_HTTP_PROXY" };
+                                    "VAULT_PROXY_ADDR", "VAULT_HTTP_PROXY",
+                                    "HTTPS_PROXY", "HTTP_PROXY" };
 
     for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (vault_env(names[i])) {
