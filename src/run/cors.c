@@ -40,15 +40,15 @@ vault_cors_headers(vault_request_t *vr)
         return NGX_OK;
     }
 
-    if (vault_run_header(vr->http, "Access-Control-Allow-Origin", &origin)
+    if (vault_add_header(vr->http, "Access-Control-Allow-Origin", &origin)
         != NGX_OK
-        || vault_run_header(vr->http, "Access-Control-Allow-Credentials", &yes)
+        || vault_add_header(vr->http, "Access-Control-Allow-Credentials", &yes)
         != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    return vault_run_header(vr->http, "Vary", &vary);
+    return vault_add_header(vr->http, "Vary", &vary);
 }
 
 
@@ -67,15 +67,15 @@ vault_cors_preflight(vault_request_t *vr)
 
     headers = vault_header(vr, "Access-Control-Request-Headers");
 
-    if (vault_run_header(vr->http, "Access-Control-Allow-Methods", &methods)
+    if (vault_add_header(vr->http, "Access-Control-Allow-Methods", &methods)
         != NGX_OK
-        || vault_run_header(vr->http, "Access-Control-Max-Age", &day) != NGX_OK)
+        || vault_add_header(vr->http, "Access-Control-Max-Age", &day) != NGX_OK)
     {
         return 0;
     }
 
     if (headers.len
-        && vault_run_header(vr->http, "Access-Control-Allow-Headers", &headers)
+        && vault_add_header(vr->http, "Access-Control-Allow-Headers", &headers)
            != NGX_OK)
     {
         return 0;

@@ -149,7 +149,7 @@ vault_reply_file(vault_request_t *vr, ngx_fd_t fd, off_t size)
 
 
 ngx_int_t
-vault_run_header(ngx_http_request_t *r, const char *name,
+vault_add_header(ngx_http_request_t *r, const char *name,
     const ngx_str_t *value)
 {
     ngx_table_elt_t  *h;
@@ -173,7 +173,7 @@ void
 vault_reply_header(vault_request_t *vr, const char *name,
     const ngx_str_t *value)
 {
-    if (vault_run_header(vr->http, name, value) != NGX_OK) {
+    if (vault_add_header(vr->http, name, value) != NGX_OK) {
         vault_fail(vr, NGX_HTTP_INTERNAL_SERVER_ERROR, "Out of memory.");
     }
 }
@@ -196,8 +196,8 @@ reply_headers(vault_request_t *vr)
         r->headers_out.content_type_lowcase = NULL;
     }
 
-    if (vault_run_header(r, "Cache-Control", &no_store) != NGX_OK
-        || vault_run_header(r, "X-Content-Type-Options", &nosniff) != NGX_OK)
+    if (vault_add_header(r, "Cache-Control", &no_store) != NGX_OK
+        || vault_add_header(r, "X-Content-Type-Options", &nosniff) != NGX_OK)
     {
         return NGX_ERROR;
     }

@@ -173,8 +173,13 @@ void vault_reply_writer(vault_request_t *vr, vault_writer_t *w);
 /* What was written as one text, for other uses than an answer. */
 ngx_str_t vault_written(vault_request_t *vr, vault_writer_t *w);
 
-/* Adds a header to the answer; both strings must outlive the request. */
+/*
+ * Adds a header to the answer; both strings must outlive the request.  The
+ * second form is for who has no coroutine: NGX_ERROR without memory.
+ */
 void vault_reply_header(vault_request_t *vr, const char *name,
+    const ngx_str_t *value);
+ngx_int_t vault_add_header(ngx_http_request_t *r, const char *name,
     const ngx_str_t *value);
 
 

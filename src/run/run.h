@@ -91,10 +91,6 @@ void vault_body_wipe(ngx_http_request_t *r);
 ngx_int_t vault_error_body(ngx_pool_t *pool, const ngx_str_t *field,
     const ngx_str_t *message, vault_reply_t *reply);
 
-/* Adds a header to the answer; both strings must outlive the request. */
-ngx_int_t vault_run_header(ngx_http_request_t *r, const char *name,
-    const ngx_str_t *value);
-
 /* Sends vr->reply and gives nginx's code for finalizing. */
 ngx_int_t vault_reply_send(vault_request_t *vr);
 
