@@ -126,7 +126,7 @@ asan: deps
 	@$(MAKE) -s -j2 asan-build debug
 	@t/e2e/install
 	@VAULT_FLAVOUR=asan t/tools/suite sqlite $(filter-out $(NO_DB),$(SQLITE)) \
-	    $(FAULTS) $(wildcard t/25-*.t)
+	    $(FAULTS) $(wildcard t/25-*.t t/7*.t)
 	@VAULT_FLAVOUR=asan t/tools/suite pg $(PG)
 	@VAULT_FLAVOUR=debug TEST_NGINX_USE_VALGRIND=1 t/tools/suite sqlite $(SMOKE)
 
