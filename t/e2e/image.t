@@ -375,6 +375,11 @@ http {
 _EOF_
 
     $run = started({ SIGNUPS_ALLOWED => 'nonsense' });
+
+    # To be alive takes no database; this does.
+    is(call($port, 'POST', '/identity/accounts/prelogin',
+            json => { email => 'alice@example.com' })->{status}, 200,
+       'it serves');
     ok(-e "$root/../data/own.db", 'nginx.conf of one\'s own is what counts');
     $run->signal('QUIT');
     is($run->ended, 0, 'it ends');
