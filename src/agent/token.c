@@ -9,7 +9,6 @@
 
 #include "../aws/credentials.h"
 #include "../crypto/crypto.h"
-#include "../run/await.h"
 #include "token.h"
 
 #include <signal.h>
@@ -24,11 +23,6 @@
 #define FRESH_MAX   (640 * SECOND)
 #define QUIET       (3600 * SECOND)   /* after that, a refusal is news */
 #define BACK        (60 * SECOND)     /* a clock that has gone so far back */
-
-typedef struct {
-    ngx_queue_t       queue;
-    vault_request_t  *vr;
-} waiter_t;
 
 typedef enum {
     NOTHING = 0,                      /* the token is good, or it is too early
@@ -214,8 +208,6 @@ claim(vault_agent_t *agent, int64_t now)
 static void
 settled(void *data)
 {
-    waiter_t             *waiter;
-    ngx_queue_t          *q;
     vault_agent_token_t  *token = data;
 
     lock(token);
@@ -232,14 +224,7 @@ settled(void *data)
         ngx_add_timer(&token->timer, SETTLED);
     }
 
-    while (!ngx_queue_empty(&token->waiters)) {
-        q = ngx_queue_head(&token->waiters);
-        ngx_queue_remove(q);
-        ngx_queue_init(q);
-
-        waiter = ngx_queue_data(q, waiter_t, queue);
-        vault_wake(waiter->vr);
-    }
+    vault_waiters_release(&token->waiters, NGX_OK);
 }
 
 
@@ -444,16 +429,6 @@ vault_agent_token(vault_agent_t *agent, ngx_pool_t *pool, ngx_str_t *out,
 }
 
 
-static void
-leave(void *data)
-{
-    waiter_t  *waiter = data;
-
-    ngx_queue_remove(&waiter->queue);
-    ngx_queue_init(&waiter->queue);
-}
-
-
 static ngx_uint_t
 too_early(vault_agent_t *agent)
 {
@@ -471,8 +446,7 @@ ngx_int_t
 vault_agent_wait(vault_request_t *vr, vault_agent_t *agent,
     ngx_str_t *token, ngx_uint_t *serial)
 {
-    ngx_int_t   rc;
-    waiter_t   *waiter;
+    ngx_int_t  rc;
 
     rc = vault_agent_token(agent, vr->pool, token, serial);
 
@@ -489,11 +463,8 @@ vault_agent_wait(vault_request_t *vr, vault_agent_t *agent,
         return NGX_ERROR;
     }
 
-    waiter = vault_alloc(vr, sizeof(waiter_t));
-    waiter->vr = vr;
-    ngx_queue_insert_tail(&agent->token->waiters, &waiter->queue);
-
-    (void) vault_wait(vr, agent->conf.deadline + SECOND, leave, waiter);
+    (void) vault_waiters_join(vr, &agent->token->waiters,
+                              agent->conf.deadline + SECOND);
 
     rc = vault_agent_token(agent, vr->pool, token, serial);
 

@@ -12,7 +12,8 @@
 #define VAULT_AGENT_TOKEN_H
 
 #include "auth.h"
-
+#include "../run/waiters.h"
+#include "auth.h"
 
 #define VAULT_AGENT_KEY      128      /* bytes of an access key */
 #define VAULT_AGENT_TROUBLE  512
@@ -54,7 +55,7 @@ struct vault_agent_token_s {
     void                  *early;     /* memory before there was a zone */
 
     /* of this worker */
-    ngx_queue_t            waiters;
+    vault_waiters_t        waiters;
     ngx_event_t            timer;
     unsigned               trying:1;
 };

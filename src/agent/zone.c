@@ -101,7 +101,7 @@ create(ngx_pool_t *pool, vault_agent_t *agent)
 
     token->agent = agent;
     agent->token = token;
-    ngx_queue_init(&token->waiters);
+    vault_waiters_init(&token->waiters);
 
     return token;
 }

@@ -4,7 +4,6 @@
  */
 
 #include "../crypto/crypto.h"
-#include "../run/await.h"
 #include "clock.h"
 #include "endpoint.h"
 #include "source.h"
@@ -30,11 +29,6 @@ static const source_pt  sources[] = {
     vault_aws_from_instance,
     NULL
 };
-
-typedef struct {
-    ngx_queue_t       queue;
-    vault_request_t  *vr;
-} waiter_t;
 
 
 /* The environment */
@@ -96,6 +90,8 @@ vault_aws_create(ngx_pool_t *pool)
     if (aws == NULL || cln == NULL) {
         return NULL;
     }
+
+    vault_waiters_init(&aws->waiters);
 
     cln->handler = wipe_env;
     cln->data = &aws->env;
@@ -347,9 +343,7 @@ plan_retry(vault_aws_t *aws, int64_t now)
 static void
 settled(void *data)
 {
-    waiter_t     *waiter;
     vault_aws_t  *aws = data;
-    ngx_queue_t  *q;
 
     aws->refreshing = 0;
 
@@ -357,14 +351,7 @@ settled(void *data)
         plan_retry(aws, vault_aws_now());
     }
 
-    while (!ngx_queue_empty(&aws->waiters)) {
-        q = ngx_queue_head(&aws->waiters);
-        ngx_queue_remove(q);
-        ngx_queue_init(q);
-
-        waiter = ngx_queue_data(q, waiter_t, queue);
-        vault_wake(waiter->vr);
-    }
+    vault_waiters_release(&aws->waiters, NGX_OK);
 }
 
 
@@ -407,8 +394,6 @@ start(vault_request_t *vr, vault_aws_t *aws)
         return NGX_OK;
     }
 
-    ngx_queue_init(&aws->waiters);    /* nobody waits for nothing */
-
     aws->refreshing = 1;
     aws->renewed = 0;
 
@@ -424,29 +409,11 @@ start(vault_request_t *vr, vault_aws_t *aws)
 
 
 static void
-leave(void *data)
-{
-    waiter_t  *waiter = data;
-
-    ngx_queue_remove(&waiter->queue);
-    ngx_queue_init(&waiter->queue);
-}
-
-
-static void
 await(vault_request_t *vr, vault_aws_t *aws)
 {
-    waiter_t  *waiter;
-
-    if (start(vr, aws) != NGX_OK) {
-        return;
+    if (start(vr, aws) == NGX_OK) {
+        (void) vault_waiters_join(vr, &aws->waiters, PATIENCE + SECOND);
     }
-
-    waiter = vault_alloc(vr, sizeof(waiter_t));
-    waiter->vr = vr;
-    ngx_queue_insert_tail(&aws->waiters, &waiter->queue);
-
-    (void) vault_wait(vr, PATIENCE + SECOND, leave, waiter);
 }
 
 

@@ -42,7 +42,8 @@ typedef struct {
     ngx_str_t          default_region;
     ngx_str_t          ca_file;
 } vault_aws_env_t;
-
+#include "../net/http.h"
+#include "../run/waiters.h"
 struct vault_aws_s {
     vault_aws_env_t    env;
     ngx_str_t          region;        /* of the instance, once asked for */
@@ -51,7 +52,7 @@ struct vault_aws_s {
     ngx_pool_t        *pool;          /* of the keys */
     int64_t            refresh_at;    /* ms; in the background from then on */
     int64_t            retry_at;      /* not before then */
-    ngx_queue_t        waiters;
+    vault_waiters_t    waiters;
     unsigned           refreshing:1;
     unsigned           renewed:1;     /* by the refresh that runs */
     unsigned           instance:1;    /* the keys are those of EC2 */

@@ -230,7 +230,7 @@ vault_db_start(vault_db_t *db, ngx_cycle_t *cycle)
                     adapter->open_admin ? 1 : 0);
 
     db->state = VAULT_DB_NEW;
-    ngx_queue_init(&db->gate);
+    vault_waiters_init(&db->gate);
 
     return NGX_OK;
 }

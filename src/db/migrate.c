@@ -11,21 +11,11 @@
 #define MIGRATE_DEADLINE  (10 * 60 * 1000)
 
 
-typedef struct {
-    vault_request_t  *vr;
-    ngx_uint_t        woken;
-    ngx_uint_t        ready;
-    ngx_queue_t       queue;
-} gate_waiter_t;
-
-
 /* However the task ended: lets those at the gate know. */
 static void
 migrate_ended(void *data)
 {
-    ngx_queue_t    *q;
-    vault_db_t     *db = data;
-    gate_waiter_t  *waiter;
+    vault_db_t  *db = data;
 
     db->migrator = NULL;
     db->migrating = 0;
@@ -37,17 +27,7 @@ migrate_ended(void *data)
         db->failed_at = ngx_current_msec;
     }
 
-    while (!ngx_queue_empty(&db->gate)) {
-
-        q = ngx_queue_head(&db->gate);
-        ngx_queue_remove(q);
-
-        waiter = ngx_queue_data(q, gate_waiter_t, queue);
-        waiter->woken = 1;
-        waiter->ready = db->passed;
-
-        vault_wake(waiter->vr);
-    }
+    vault_waiters_release(&db->gate, db->passed ? NGX_OK : NGX_ERROR);
 }
 
 
@@ -91,17 +71,6 @@ migrate_task(vault_request_t *vr, void *data)
 }
 
 
-static void
-gate_cancelled(void *data)
-{
-    gate_waiter_t  *waiter = data;
-
-    if (!waiter->woken) {
-        ngx_queue_remove(&waiter->queue);
-    }
-}
-
-
 void
 vault_migrate_doubt(vault_db_t *db)
 {
@@ -127,21 +96,6 @@ migrate_start(vault_request_t *vr, vault_db_t *db, ngx_uint_t apply)
 }
 
 
-/* 1 if the task that runs now has done what it was to do. */
-static ngx_uint_t
-gate_wait(vault_request_t *vr, vault_db_t *db, ngx_msec_t timeout)
-{
-    gate_waiter_t  waiter;
-
-    ngx_memzero(&waiter, sizeof(gate_waiter_t));
-    waiter.vr = vr;
-    ngx_queue_insert_tail(&db->gate, &waiter.queue);
-
-    return vault_wait(vr, timeout, gate_cancelled, &waiter) == NGX_OK
-           && waiter.ready;
-}
-
-
 void
 vault_migrate_await(vault_request_t *vr)
 {
@@ -160,7 +114,7 @@ vault_migrate_await(vault_request_t *vr)
             migrate_start(vr, db, !db->adapter->deployed);
         }
 
-        if (!gate_wait(vr, db, db->timeout)) {
+        if (vault_waiters_join(vr, &db->gate, db->timeout) != NGX_OK) {
             vault_db_fail(vr, VAULT_DB_GONE);
         }
     }
@@ -180,12 +134,12 @@ vault_db_migrate(vault_request_t *vr)
     vault_db_t  *db = vr->conf->db;
 
     while (db->state == VAULT_DB_MIGRATING) {
-        (void) gate_wait(vr, db, MIGRATE_DEADLINE);
+        (void) vault_waiters_join(vr, &db->gate, MIGRATE_DEADLINE);
     }
 
     migrate_start(vr, db, 1);
 
-    if (!gate_wait(vr, db, MIGRATE_DEADLINE)) {
+    if (vault_waiters_join(vr, &db->gate, MIGRATE_DEADLINE) != NGX_OK) {
         vault_db_fail(vr, VAULT_DB_GONE);
     }
 

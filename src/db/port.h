@@ -14,7 +14,7 @@
 #include <setjmp.h>
 
 #include "adapter.h"
-#include "../run/await.h"
+#include "../run/waiters.h"
 
 
 #define VAULT_DB_REPLAYS     8        /* of what collided, then 503 */
@@ -99,7 +99,7 @@ struct vault_db_s {
 
     vault_db_state_e           state;
     vault_request_t           *migrator; /* the task that may pass */
-    ngx_queue_t                gate;     /* who waits for migrations */
+    vault_waiters_t            gate;     /* who waits for migrations */
     ngx_uint_t                 migrating;   /* the task may change tables */
     ngx_uint_t                 applied;  /* steps, by the last task */
     ngx_array_t               *on_ready; /* of vault_db_hook_t; or NULL */
