@@ -16,7 +16,7 @@ typedef struct {
     const char            *method;
     ngx_str_t              path;
     ngx_str_t              namespace;
-    int64_t                asked_at;
+    ngx_uint_t             purges;    /* of the store, when it began */
     ngx_queue_t            passengers;
     vault_agent_outcome_t  outcome;
     ngx_event_t            landing;
@@ -99,7 +99,7 @@ find_times(flight_t *flight, const envelope_t *envelope,
         return NGX_DECLINED;
     }
 
-    times->asked_at = flight->asked_at;
+    times->purges = flight->purges;
     times->expires_at = now + life;
     times->stale_until = now + ngx_min(life + (int64_t) cache->stale, last);
 
@@ -178,7 +178,7 @@ settle(vault_request_t *vr, flight_t *flight, ngx_int_t rc,
 
     } else if (rc != NGX_OK && answer->too_large) {
         ngx_memzero(&times, sizeof(vault_agent_times_t));
-        times.asked_at = flight->asked_at;
+        times.purges = flight->purges;
         times.expires_at = vault_now() + cache->ttl;
         vault_agent_store_large(cache->store, &flight->key, &times);
 
@@ -337,7 +337,7 @@ create(vault_agent_proxy_t *proxy, const vault_agent_key_t *key,
 
     flight->pool = pool;
     flight->proxy = proxy;
-    flight->asked_at = vault_now();
+    flight->purges = vault_agent_store_purges(proxy->cache->store);
     flight->key.hash = key->hash;
     flight->method = method;
     flight->outcome.error = "the request to Vault was ended";

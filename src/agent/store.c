@@ -34,7 +34,7 @@ typedef struct {
     ngx_rbtree_t         tree;
     ngx_rbtree_node_t    sentinel;
     ngx_queue_t          use;         /* newest first */
-    int64_t              purged_at;
+    ngx_uint_t           purges;
     vault_agent_store_stats_t  stats;
 } shared_t;
 
@@ -409,7 +409,7 @@ vault_agent_store_put(vault_agent_store_t *store,
         discard(store, node);
     }
 
-    node = times->asked_at > store->shared->purged_at
+    node = times->purges == store->shared->purges
            ? make(store, key, entry->type.len + entry->body.len) : NULL;
 
     if (node) {
@@ -513,7 +513,7 @@ vault_agent_store_purge(vault_agent_store_t *store, const ngx_str_t *path)
 
     ngx_shmtx_lock(&store->slab->mutex);
 
-    shared->purged_at = vault_now();
+    shared->purges++;
 
     for (q = ngx_queue_head(&shared->use);
          q != ngx_queue_sentinel(&shared->use);
@@ -528,6 +528,19 @@ vault_agent_store_purge(vault_agent_store_t *store, const ngx_str_t *path)
         }
     }
 
+    ngx_shmtx_unlock(&store->slab->mutex);
+
+    return n;
+}
+
+
+ngx_uint_t
+vault_agent_store_purges(vault_agent_store_t *store)
+{
+    ngx_uint_t  n;
+
+    ngx_shmtx_lock(&store->slab->mutex);
+    n = store->shared->purges;
     ngx_shmtx_unlock(&store->slab->mutex);
 
     return n;

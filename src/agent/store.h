@@ -41,8 +41,8 @@ typedef enum {
 
 /* Times are ms by the wall clock. */
 typedef struct {
-    int64_t     asked_at;             /* not to be stored if it was purged
-                                         since */
+    ngx_uint_t  purges;               /* when it was asked for: not to be
+                                         stored if there were more since */
     int64_t     refresh_at;           /* then whoever asks is told to */
     int64_t     expires_at;
     int64_t     stale_until;          /* if nothing better is to be had */
@@ -95,6 +95,9 @@ void vault_agent_store_failed(vault_agent_store_t *store,
 /* Everything, or what is asked below `path`; how many. */
 ngx_uint_t vault_agent_store_purge(vault_agent_store_t *store,
     const ngx_str_t *path);
+
+/* How often that was done. */
+ngx_uint_t vault_agent_store_purges(vault_agent_store_t *store);
 
 void vault_agent_store_count_refresh(vault_agent_store_t *store);
 void vault_agent_store_stats(vault_agent_store_t *store,
