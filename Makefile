@@ -83,10 +83,12 @@ deps-build:
 	@t/tools/deps build
 
 # Tests want both builds: waits are tested by endpoints of the debug build.
-# What knows no database runs once, beside SQLite.
+# What knows no database runs once, beside SQLite.  The longest begin.
 
 TESTS  := $(sort $(wildcard t/*.t))
-E2E    := $(sort $(wildcard t/e2e/*.t))
+E2E    := $(wildcard t/e2e/*.t)
+LONG   := t/e2e/lambda.t t/e2e/image-lambda.t t/e2e/mail.t t/e2e/two-factor.t
+E2E    := $(LONG) $(filter-out $(LONG),$(sort $(E2E)))
 NO_DB  := t/00-% t/01-% t/04-% t/08-% t/09-% t/25-% t/7% \
           t/e2e/agent-% t/e2e/cloudfront.t t/e2e/conf.t t/e2e/run.t \
           t/e2e/template.t t/e2e/deploy.t t/e2e/extension.t t/e2e/image% \
