@@ -174,6 +174,9 @@ look() {
         fail "$said"
     fi
 
+    # A plan that was never carried out is nothing yet.
+    [[ $STATE != REVIEW_IN_PROGRESS ]] || STATE=none
+
     case $STATE in
         ROLLBACK_COMPLETE | ROLLBACK_FAILED | DELETE_FAILED)
             fail "the stack is $STATE: an earlier attempt failed at the" \

@@ -71,22 +71,29 @@ noted() {
 }
 
 
-# All versions of all objects, and the bucket
+# All versions of all objects, up to 1,000 at a time: no bucket that holds
+# something can be deleted.
+empty_bucket() {
+    local bucket=$1 some
+
+    while some=$(aws_ s3api list-object-versions --bucket "$bucket" \
+                     --no-paginate --output json --query "{Objects:
+                         [Versions || \`[]\`, DeleteMarkers || \`[]\`][]
+                         .{Key: Key, VersionId: VersionId}, Quiet: \`true\`}")
+          [[ $some = *VersionId* ]]
+    do
+        aws_ s3api delete-objects --bucket "$bucket" --delete "$some" \
+            > /dev/null
+    done
+}
+
 remove_bucket() {
-    local bucket=$1 kind key version
+    local bucket=$1
 
     aws_ s3api head-bucket --bucket "$bucket" > /dev/null 2>&1 || return 0
     say "the bucket $bucket"
 
-    for kind in Versions DeleteMarkers; do
-        while IFS=$'\t' read -r key version; do
-            [[ -z $version || $key = None ]] \
-                || aws_ s3api delete-object --bucket "$bucket" --key "$key" \
-                    --version-id "$version" > /dev/null
-        done < <(aws_ s3api list-object-versions --bucket "$bucket" \
-            --query "${kind}[].[Key, VersionId]")
-    done
-
+    empty_bucket "$bucket"
     aws_ s3api delete-bucket --bucket "$bucket"
 }
 
@@ -95,8 +102,7 @@ remove_stack() {
     aws_ cloudformation describe-stacks --stack-name "$STACK" \
         > /dev/null 2>&1 || return 0
 
-    # CloudFormation deletes no bucket that holds something.
-    aws_ s3 rm --recursive --only-show-errors "s3://$(noted WebBucketName)/"
+    [[ -z $(noted WebBucketName) ]] || empty_bucket "$(noted WebBucketName)"
 
     say "the stack $STACK; CloudFront takes some minutes"
     aws_ cloudformation delete-stack --stack-name "$STACK"

@@ -126,7 +126,8 @@ refused('vault_requests 10;', qr/not allowed here/);
 
 # Mail
 
-my $from = 'vault_mail_from "Vault <vault@example.com>";';
+my $from = 'vault_origin https://vault.example.com;'
+           . ' vault_mail_from "Vault <vault@example.com>";';
 my $smtp = 'smtp://u@mail.example.com?password=x';
 
 refused("vault_mail sendmail; $from", qr/smtp:.*ses:REGION/);
@@ -158,6 +159,8 @@ refused("vault_mail ses:eu/west; $from", qr/ses:eu-west-1/);
 refused("vault_mail ses:eu-west-1?endpoint=x; $from", qr/is no URL/);
 refused("vault_mail ses:eu-west-1?auth=plain; $from", qr/does not know/);
 refused("vault_mail $smtp;", qr/needs "vault_mail_from"/);
+refused("vault_mail $smtp; vault_mail_from vault\@example.com;",
+        qr/needs "vault_origin" too/);
 
 for my $bad ('vault', 'Vault <vault@example.com', 'Vault <vault@>',
              'Vault <a b@example.com>', '<>')
@@ -166,8 +169,8 @@ for my $bad ('vault', 'Vault <vault@example.com', 'Vault <vault@>',
             qr/must be like "Vault <vault\@example\.com>"/);
 }
 
-refused("vault_mail $smtp; vault_mail_from vault\@exa_mple.com;",
-        qr/no usable address/);
+refused("vault_mail $smtp; vault_origin https://vault.example.com;"
+        . ' vault_mail_from vault@exa_mple.com;', qr/no usable address/);
 refused('vault_mail_templates /no/such/folder;', qr/is not there/);
 
 mkdir "$root/words";

@@ -478,10 +478,16 @@ sub deleted_by {
     $device->($devices[4], now() - 29 * $DAY);
     $device->($devices[5], now());
 
+    my $last = user('dora');          # who was never seen on another
+    sql("UPDATE devices SET seen_at = $long_ago, refresh_expires_at = 1"
+        . " WHERE user_id = '$last->{id}'");
+
     json_like(job('devices'), { ran => 1, failed => 0, count => 2 },
               'devices: unseen for 30 days, without a token or a key');
     is_deeply([map { count("devices WHERE id = '$_'") } @devices],
               [0, 0, 1, 1, 1, 1], 'are forgotten');
+    is(count("devices WHERE user_id = '$last->{id}'"), 1,
+       'the last one of an account is not: the next is no first one');
     is(call($server, 'GET', '/api/devices', as => 'carol')->{status}, 200,
        'a device in use is not');
 

@@ -77,6 +77,13 @@ sub test_registration {
             'a second one');
     no_message($email, '  causes no mail');
 
+    sql("UPDATE users SET email = 'moved\@example.com' WHERE email = '$email'");
+    refused(finish($server, $email, $arg->{token}), qr/Expired/,
+            'nor is the link good for another account');
+    is(sql("SELECT count(*) FROM users WHERE email = '$email'"), "0\n",
+       '  which there is not');
+    sql("UPDATE users SET email = '$email' WHERE email = 'moved\@example.com'");
+
     empty(ask($server, $email), 204, 'an address with an account');
     unlike(message($email, qr/already have an account/), qr/token=/,
            '  gets a mail without a token');
@@ -120,6 +127,29 @@ sub test_registration {
     is(sql('SELECT email_verified FROM users'
            . " WHERE email = 'open\@example.com'"), "0\n",
        '  and its address not proved');
+    ends_clean($server);
+}
+
+
+# Whose address nobody has proved may be somebody else, who did not ask for it.
+
+sub test_unproved {
+    my $server = vault(vault => 'vault_signups_verify off;');
+    my $email = 'victim@example.com';
+    my $user = { email => $email, hash => b64("hash of $email") };
+
+    is(finish($server, $email, ask($server, $email)->{json})->{status}, 200,
+       'an account of an address that is not proved');
+    message($email, qr/^Welcome/);
+    is(token($server, $user, "device $_")->{status}, 200, "  on device $_")
+        for 1 .. 8;
+    message($email, qr/^New login/) for 1 .. 4;
+    no_message($email, '  five mails an hour, whatever they say');
+
+    sql("UPDATE users SET email_verified = 1 WHERE email = '$email'");
+    token($server, $user, 'one more');
+    message($email, qr/^New login/);
+    no_message($email, '  an owner hears of each login');
     ends_clean($server);
 }
 
@@ -401,6 +431,7 @@ sub test_bad {
 
 
 test_registration();
+test_unproved();
 test_verify();
 test_hint();
 test_delete();

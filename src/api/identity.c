@@ -64,6 +64,7 @@ typedef struct {
     ngx_str_t              token;
     ngx_str_t              hint;
     ngx_uint_t             verified;  /* the e-mail: by a link in a mail */
+    vault_proof_t          used;      /* that its token was */
     vault_master_t         master;
     vault_keys_t          *keys;
     vault_account_keys_t  *account_keys;
@@ -220,7 +221,7 @@ register_require_may(vault_request_t *vr, const vault_limit_t *limit,
 }
 
 
-static vault_claims_t *
+static void
 register_require_token(vault_request_t *vr, register_form_t *form)
 {
     vault_claims_t  *claims;
@@ -234,14 +235,14 @@ register_require_token(vault_request_t *vr, register_form_t *form)
                       form->email.len)
            != 0)
     {
-        vault_fail(vr, NGX_HTTP_BAD_REQUEST,
-                   "Expired link. Please restart registration or try "
-                   "logging in. You may already have an account");
+        vault_fail(vr, NGX_HTTP_BAD_REQUEST, VAULT_ACCOUNT_LINK);
     }
 
+    form->name = claims->name;
     form->verified = claims->email_verified == 1;
 
-    return claims;
+    vault_proof_used(vr, "register", &form->email, claims->expires,
+                     &form->used);
 }
 
 
@@ -254,13 +255,15 @@ register_welcome(vault_request_t *vr, const vault_user_t *user,
     ngx_memzero(&mail, sizeof(vault_mailer_t));
     mail.template = "welcome";
     mail.to = user->email;
+    mail.unproved = !user->email_verified;
 
     return vault_mailer_write(vr, &mail, row);
 }
 
 
 static void
-register_account(vault_request_t *vr, register_form_t *form)
+register_account(vault_request_t *vr, register_form_t *form,
+    const vault_proof_t *used)
 {
     vault_user_t    user;
     vault_keys_t    keys;
@@ -296,7 +299,7 @@ register_account(vault_request_t *vr, register_form_t *form)
 
     if (!vault_account_create(vr, &user,              /* awaits */
                               register_welcome(vr, &user, &mail)
-                              ? &mail : NULL))
+                              ? &mail : NULL, used))
     {
         vault_fail(vr, NGX_HTTP_BAD_REQUEST, "Email '%V' is already taken.",
                    &user.email);
@@ -321,7 +324,7 @@ identity_register(vault_request_t *vr)
     }
 
     form.verified = 0;
-    register_account(vr, &form);                      /* awaits */
+    register_account(vr, &form, NULL);                /* awaits */
 
     vault_reply_text(vr, NGX_HTTP_OK, "application/json", &answer);
 }
@@ -415,12 +418,10 @@ identity_clicked(vault_request_t *vr)
 
     vault_json_read(vr, &clicked_form, &form);
 
-    (void) register_require_token(vr, &form);
+    register_require_token(vr, &form);
 
     if (vault_user_find_email(vr, &form.email)) {     /* awaits */
-        vault_fail(vr, NGX_HTTP_BAD_REQUEST,
-                   "Expired link. Please restart registration or try "
-                   "logging in. You may already have an account");
+        vault_fail(vr, NGX_HTTP_BAD_REQUEST, VAULT_ACCOUNT_LINK);
     }
 
     vault_reply_empty(vr, NGX_HTTP_OK);
@@ -437,8 +438,8 @@ identity_finish(vault_request_t *vr)
     vault_json_read(vr, &finish_form, &form);
     vault_signup_require_open(vr, &form.email);
 
-    form.name = register_require_token(vr, &form)->name;
-    register_account(vr, &form);                      /* awaits */
+    register_require_token(vr, &form);
+    register_account(vr, &form, &form.used);          /* awaits */
 
     vault_reply_text(vr, NGX_HTTP_OK, "application/json", &answer);
 }

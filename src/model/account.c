@@ -8,6 +8,7 @@
 typedef struct {
     const vault_user_t    *user;
     const vault_outbox_t  *mail;
+    const vault_proof_t   *used;
     ngx_uint_t             created;
 } create_t;
 
@@ -60,7 +61,15 @@ create_apply(vault_request_t *vr, void *data)
 
     create->created = vault_user_insert(vr, create->user);
 
-    if (create->created && create->mail) {
+    if (!create->created) {
+        return;
+    }
+
+    if (create->used && !vault_proof_insert(vr, create->used)) {
+        vault_fail(vr, NGX_HTTP_BAD_REQUEST, VAULT_ACCOUNT_LINK);
+    }
+
+    if (create->mail) {
         vault_outbox_insert(vr, create->mail);
     }
 }
@@ -68,11 +77,11 @@ create_apply(vault_request_t *vr, void *data)
 
 ngx_uint_t
 vault_account_create(vault_request_t *vr, const vault_user_t *user,
-    const vault_outbox_t *mail)
+    const vault_outbox_t *mail, const vault_proof_t *used)
 {
-    create_t  create = { user, mail, 0 };
+    create_t  create = { user, mail, used, 0 };
 
-    if (mail == NULL) {
+    if (mail == NULL && used == NULL) {
         return vault_user_insert(vr, user);
     }
 

@@ -10,6 +10,7 @@
 #define VAULT_MODEL_ACCOUNT_H
 
 #include "change.h"
+#include "proof.h"
 #include "outbox.h"
 
 
@@ -23,9 +24,16 @@ void vault_account_verify_add(vault_change_t *change);
 void vault_account_email_add(vault_change_t *change,
     const vault_user_t *user);
 
-/* A new account and a mail to it (NULL: none); 0 if the e-mail is taken. */
+#define VAULT_ACCOUNT_LINK                                                    \
+    "Expired link. Please restart registration or try logging in. You may "  \
+    "already have an account"
+
+/*
+ * A new account, a mail to it, and what its registration used up (both may be
+ * NULL); 0 if the e-mail is taken, 400 VAULT_ACCOUNT_LINK if it was used before.
+ */
 ngx_uint_t vault_account_create(vault_request_t *vr, const vault_user_t *user,
-    const vault_outbox_t *mail);
+    const vault_outbox_t *mail, const vault_proof_t *used);
 
 
 #endif

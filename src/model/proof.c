@@ -29,23 +29,42 @@ static const char  used[] =
     "DELETE FROM proofs WHERE id = $1 AND user_id = $2 AND hash = $3";
 
 
-void
-vault_proof_save(vault_request_t *vr, const vault_proof_t *proof)
-{
-    static const char  sql[] =
-        "INSERT INTO proofs (" PROOF_COLUMNS ", attempts)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0)"
-        " ON CONFLICT (user_id, purpose, subject) DO UPDATE"
-        " SET id = excluded.id, hash = excluded.hash,"
-        " stamp = excluded.stamp, created_at = excluded.created_at,"
-        " expires_at = excluded.expires_at, attempts = 0";
+#define PROOF_INSERT                                                          \
+    "INSERT INTO proofs (" PROOF_COLUMNS ", attempts)"                        \
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0)"                             \
+    " ON CONFLICT (user_id, purpose, subject) "
 
-    (void) vault_db_run(vr, sql,
+static int64_t
+insert(vault_request_t *vr, const char *sql, const vault_proof_t *proof)
+{
+    return vault_db_run(vr, sql,
                         vault_db_args(S(&proof->id), S(&proof->user_id),
                                       S(&proof->purpose), S(&proof->subject),
                                       S(&proof->hash), S(&proof->stamp),
                                       I(proof->created_at),
                                       I(proof->expires_at)));
+}
+
+
+void
+vault_proof_save(vault_request_t *vr, const vault_proof_t *proof)
+{
+    static const char  sql[] =
+        PROOF_INSERT "DO UPDATE"
+        " SET id = excluded.id, hash = excluded.hash,"
+        " stamp = excluded.stamp, created_at = excluded.created_at,"
+        " expires_at = excluded.expires_at, attempts = 0";
+
+    (void) insert(vr, sql, proof);
+}
+
+
+ngx_uint_t
+vault_proof_insert(vault_request_t *vr, const vault_proof_t *proof)
+{
+    static const char  sql[] = PROOF_INSERT "DO NOTHING";
+
+    return insert(vr, sql, proof) == 1;
 }
 
 

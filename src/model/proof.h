@@ -29,8 +29,12 @@ typedef struct {
 } vault_proof_t;
 
 
-/* Joins the open transaction, if there is one. */
+/* Both join the open transaction, if there is one. */
 void vault_proof_save(vault_request_t *vr, const vault_proof_t *proof);
+
+/* For what is not to be twice: 0 if it is there. */
+ngx_uint_t vault_proof_insert(vault_request_t *vr,
+    const vault_proof_t *proof);
 
 /*
  * The one of key->user_id, purpose, subject and stamp that is good now: 0 if

@@ -189,6 +189,11 @@ purge_statement(vault_request_t *vr, const char *sql,
 }
 
 
+/*
+ * The last device of an account stays: without any, the next would be taken
+ * for its first, which no code is asked for.
+ */
+
 vault_purge_t
 vault_purge_devices(vault_request_t *vr, int64_t before)
 {
@@ -198,6 +203,9 @@ vault_purge_devices(vault_request_t *vr, int64_t before)
         " AND id IN (SELECT d.id FROM devices AS d"
         "  WHERE d.seen_at < $1 AND d.encrypted_user_key IS NULL"
         "  AND (d.refresh_hash IS NULL OR d.refresh_expires_at < $2)"
+        "  AND EXISTS (SELECT 1 FROM devices AS o"
+        "   WHERE o.user_id = d.user_id AND (o.seen_at > d.seen_at"
+        "    OR (o.seen_at = d.seen_at AND o.id > d.id)))"
         "  ORDER BY d.seen_at"
         "  LIMIT $3)";
 

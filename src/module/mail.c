@@ -491,6 +491,15 @@ vault_attach_mail(ngx_conf_t *cf, vault_srv_conf_t *scf)
         return NGX_ERROR;
     }
 
+    /* else links would lead to whatever Host a stranger has sent */
+
+    if (scf->vault.origin.len == 0 && scf->vault.secrets[0].len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"vault_mail\" needs \"vault_origin\" too: links "
+                           "in mails lead there");
+        return NGX_ERROR;
+    }
+
     scf->vault.mail = vault_mail_create(cf, &scf->mail, scf->vault.aws);
 
     return scf->vault.mail ? NGX_OK : NGX_ERROR;

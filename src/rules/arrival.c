@@ -143,6 +143,7 @@ vault_arrival_save(vault_request_t *vr, const vault_arrival_t *arrival,
     ngx_memzero(&mail, sizeof(vault_mailer_t));
     mail.template = "new-device";
     mail.to = arrival->user->email;
+    mail.unproved = !arrival->user->email_verified;
     mail.vars = vars;
     mail.nvars = 3;
 

@@ -89,6 +89,9 @@ static const limited_t  limited[] = {
     { "incomplete-login",    "incomplete-login", &notices, 0 }
 };
 
+/* Whatever has no limit of its own, to an address that is nobody's yet */
+static const limited_t  unproved = { NULL, "unproved", &asked, 0 };
+
 /* The template of a mail that is not sent. */
 static const ngx_str_t  nobody = ngx_string("nobody");
 
@@ -140,7 +143,7 @@ limit_of(const vault_mailer_t *mail)
         }
     }
 
-    return NULL;
+    return mail->unproved ? &unproved : NULL;
 }
 
 

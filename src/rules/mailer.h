@@ -33,6 +33,9 @@ typedef struct {
     ngx_uint_t           nvars;
     time_t               life;        /* seconds that it makes sense; 0: two
                                          days */
+    ngx_uint_t           unproved;    /* 1: somebody may have registered the
+                                         address of another, who is not to be
+                                         flooded */
     ngx_uint_t           nobody;      /* 1: costs as much, but is not sent:
                                          there is no such account, and nobody
                                          shall see that by the time it takes */

@@ -266,6 +266,24 @@ vault_proof_require_link(vault_request_t *vr, const vault_proof_kind_t *kind,
 }
 
 
+void
+vault_proof_used(vault_request_t *vr, const char *purpose,
+    const ngx_str_t *owner, int64_t expires, vault_proof_t *proof)
+{
+    static const ngx_str_t  none = ngx_string("");
+
+    proof->id = vault_id_create(vr);
+    proof->user_id = *owner;
+    proof->purpose.data = (u_char *) purpose;
+    proof->purpose.len = ngx_strlen(purpose);
+    proof->subject = vault_printf(vr, "%L", expires);
+    proof->hash = none;
+    proof->stamp = none;
+    proof->created_at = vault_now();
+    proof->expires_at = expires * 1000;
+}
+
+
 ngx_str_t
 vault_proof_escape(vault_request_t *vr, const ngx_str_t *text)
 {

@@ -69,6 +69,14 @@ vault_user_t *vault_proof_require_link(vault_request_t *vr,
     const vault_proof_kind_t *kind, const ngx_str_t *user_id,
     const ngx_str_t *token, vault_proof_t *proof);
 
+/*
+ * The row that says that a signed token of `owner`, which ends at `expires`
+ * (seconds), was used: to be inserted with what it was for.  Two of one second
+ * count as one.
+ */
+void vault_proof_used(vault_request_t *vr, const char *purpose,
+    const ngx_str_t *owner, int64_t expires, vault_proof_t *proof);
+
 /* The part of a URL: "%40" for "@". */
 ngx_str_t vault_proof_escape(vault_request_t *vr, const ngx_str_t *text);
 

@@ -405,6 +405,12 @@ sub states {
             qr/Come again later/);
     is(scalar(grep { !/describe-stacks|get-caller|configure/ }
               @{$cloud->state->{log}}), 0, 'nothing is done then');
+
+    new_cloud();
+    $cloud->set(status => 'REVIEW_IN_PROGRESS');
+    went_well('after a plan that was never carried out',
+              deploy('--image', $archive));
+    is($cloud->state->{stack}{status}, 'CREATE_COMPLETE', '  the first');
 }
 
 

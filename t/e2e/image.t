@@ -22,6 +22,7 @@ my $ENTRY = '/usr/local/lib/vault/entrypoint';
 my $image = VaultImage->new('server');
 my $root = $image->{root};
 my $port = VaultNginx::free_port();
+my %domain = (DOMAIN => 'https://vault.example.com');
 
 
 sub alive { return (call($port, 'GET', '/alive')->{status} // 0) == 200 }
@@ -222,7 +223,7 @@ sub maps {
          'vault_database "sqlite:/data/vault.db";'],
         [{ ATTACHMENTS_FOLDER => '/data/attachments' },
          'vault_files "file:/data/attachments";'],
-        [{ SMTP_HOST => 'mail.example.com', SMTP_FROM => 'v@example.com',
+        [{ %domain, SMTP_HOST => 'mail.example.com', SMTP_FROM => 'v@example.com',
            SMTP_USERNAME => 'v@example.com', SMTP_PASSWORD => 'wonder',
            SMTP_FROM_NAME => 'The "Vault"; x $y', SMTP_TIMEOUT => 9,
            HELO_NAME => 'vault.example.com',
@@ -231,7 +232,7 @@ sub maps {
          . '=required&password=env%3ASMTP_PASSWORD&auth=login'
          . '&name=vault.example.com&timeout=9s";',
          'vault_mail_from "The \"Vault\"; x $y <v@example.com>";', '!wonder'],
-        [{ SMTP_HOST => 'mail.example.com', SMTP_FROM => 'v@example.com',
+        [{ %domain, SMTP_HOST => 'mail.example.com', SMTP_FROM => 'v@example.com',
            SMTP_USERNAME => 'v', SMTP_PASSWORD_FILE => '/run/secrets/smtp',
            SMTP_SECURITY => 'force_tls', SIGNUPS_VERIFY => 'yes' },
          'vault_mail "smtps://v@mail.example.com:465?password=file%3A/run/'
@@ -239,10 +240,10 @@ sub maps {
          'vault_signups_verify "on";'],
         [{ USER_ATTACHMENT_LIMIT_FILE => '/run/secrets/limit' },
          'vault_file_quota "77k";'],
-        [{ SMTP_HOST => '::1', SMTP_FROM => 'v@example.com',
+        [{ %domain, SMTP_HOST => '::1', SMTP_FROM => 'v@example.com',
            SMTP_SECURITY => 'off', SMTP_PORT => 2525 },
          'vault_mail "smtp://[::1]:2525?starttls=none";'],
-        [{ VAULT_MAIL => 'ses:eu-west-1', SMTP_FROM => 'v@example.com' },
+        [{ %domain, VAULT_MAIL => 'ses:eu-west-1', SMTP_FROM => 'v@example.com' },
          'vault_mail "ses:eu-west-1";'],
         [{ IP_HEADER => 'X-Real-IP' }, 'real_ip_header X-Real-IP;',
          'set_real_ip_from 172.16.0.0/12;', 'limit_req zone=vault_identity'],
@@ -275,7 +276,8 @@ sub wrong {
     put('/data-of-vw/db.sqlite3', 'CREATE TABLE __diesel_schema_migrations');
     put('/empty', "\n");
 
-    my %smtp = (SMTP_HOST => 'm.example.com', SMTP_FROM => 'v@example.com');
+    my %smtp = (%domain, SMTP_HOST => 'm.example.com',
+                SMTP_FROM => 'v@example.com');
 
     my @cases = (
         [{ DOMAIN => 'vault.example.com' }, 'DOMAIN=.*say https://'],
@@ -299,6 +301,7 @@ sub wrong {
         [{ DATABASE_URL => '/data' }, '/data is a folder, not a file'],
         [{ WEB_VAULT_FOLDER => '/nowhere' }, 'no /nowhere/index\.html'],
         [{ SMTP_HOST => 'm.example.com' }, 'SMTP_FROM is missing'],
+        [{ %smtp, DOMAIN => '' }, 'DOMAIN is missing'],
         [{ %smtp, SMTP_HOST => 'a/b' }, 'SMTP_HOST=a/b: say a host'],
         [{ %smtp, SMTP_USERNAME => 'v' }, 'without SMTP_PASSWORD'],
         [{ %smtp, SMTP_SECURITY => 'none' }, 'say starttls, force_tls or off'],

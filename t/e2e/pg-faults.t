@@ -114,7 +114,7 @@ sub is_alive {
         $slowest = time - $start if time - $start > $slowest;
     }
 
-    cmp_ok($slowest, '<', 1 * $VaultNginx::SLOW, "$name: alive");
+    cmp_ok($slowest, '<', 3 * $VaultNginx::SLOW, "$name: alive");
 }
 
 
@@ -123,7 +123,7 @@ sub is_alive {
 sub recovers {
     my ($name) = @_;
 
-    my $end = time + 3 * $VaultNginx::SLOW;
+    my $end = time + 15 * $VaultNginx::SLOW;
     my $row = 0;
 
     while (time < $end && $row < 10) {

@@ -434,6 +434,13 @@ sub data {
                     @{properties($policy)->{PolicyDocument}{Statement}};
         is($tls->{Effect}, 'Deny', '  to whom speaks in clear');
         is(@{$tls->{Resource}}, 2, '  about anything in it');
+
+        is($p->{VersioningConfiguration}{Status}, 'Enabled',
+           '  what is in it can be brought back');
+        my ($old, $unfinished) = @{$p->{LifecycleConfiguration}{Rules}};
+        ok($old->{NoncurrentVersionExpiration}, '  but not for ever');
+        ok($unfinished->{AbortIncompleteMultipartUpload},
+           '  nor what never ended');
     }
 
     is($resources->{$_}{DeletionPolicy}, 'Retain', "$_ outlives the stack")
@@ -441,13 +448,6 @@ sub data {
     is(properties('Cluster')->{DeletionProtectionEnabled}{Ref},
        'DeletionProtection', 'the database is protected');
     is($parameters->{DeletionProtection}{Default}, 'true', 'from the start');
-    is(properties('FilesBucket')->{VersioningConfiguration}{Status},
-       'Enabled', 'files can be brought back');
-
-    my ($old, $unfinished)
-        = @{properties('FilesBucket')->{LifecycleConfiguration}{Rules}};
-    ok($old->{NoncurrentVersionExpiration}, 'but not for ever');
-    ok($unfinished->{AbortIncompleteMultipartUpload}, 'nor what never ended');
 }
 
 

@@ -36,7 +36,8 @@ from serve import serve
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
 GLOBAL = {"region": 1, "output": 1, "query": 1, "endpoint-url": 1,
-          "no-cli-pager": 0, "cli-read-timeout": 1, "max-items": 1}
+          "no-cli-pager": 0, "no-paginate": 0, "cli-read-timeout": 1,
+          "max-items": 1}
 MODELS = {}
 
 # What the client adds to the models
@@ -135,6 +136,8 @@ def shown(options, answer):
     query = one(options, "query")
     if query:
         answer = jmespath.search(query, answer)
+    if options.get("output", [""])[-1] == "json":
+        return json.dumps(answer) + "\n"
     if answer is None:
         return "None\n"
     rows = answer if isinstance(answer, list) else [answer]
@@ -243,8 +246,13 @@ def s3api_list_object_versions(options):
                          for key in sorted(bucket)]}
 
 
-def s3api_delete_object(options):
-    STATE["buckets"][one(options, "bucket")].pop(one(options, "key"), None)
+def s3api_delete_objects(options):
+    bucket = STATE["buckets"][one(options, "bucket")]
+    objects = json.loads(one(options, "delete"))["Objects"]
+    if not 0 < len(objects) <= 1000:
+        fault("MalformedXML", "DeleteObjects", "The XML is not well-formed")
+    for each in objects:
+        bucket.pop(each["Key"], None)
     return {}
 
 

@@ -79,8 +79,8 @@ class Stack:
                     raise ValueError(assertion["AssertDescription"])
         self.history.append(overrides)
         self.name = name
-        self.status = "CREATE_COMPLETE" if self.status is None \
-            else "UPDATE_COMPLETE"
+        new = self.status in (None, "REVIEW_IN_PROGRESS")
+        self.status = "CREATE_COMPLETE" if new else "UPDATE_COMPLETE"
 
     @staticmethod
     def check(key, value, entry):
