@@ -30,7 +30,8 @@ void vault_account_email_add(vault_change_t *change,
 
 /*
  * A new account, a mail to it, and what its registration used up (both may be
- * NULL); 0 if the e-mail is taken, 400 VAULT_ACCOUNT_LINK if it was used before.
+ * NULL); 0 if the e-mail is taken, 400 VAULT_ACCOUNT_LINK if that was used up
+ * before.
  */
 ngx_uint_t vault_account_create(vault_request_t *vr, const vault_user_t *user,
     const vault_outbox_t *mail, const vault_proof_t *used);

@@ -34,6 +34,7 @@ static const char  used[] =
     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0)"                             \
     " ON CONFLICT (user_id, purpose, subject) "
 
+
 static int64_t
 insert(vault_request_t *vr, const char *sql, const vault_proof_t *proof)
 {
