@@ -285,6 +285,33 @@ _EOF_
 }
 
 
+# A pause that is longer than every= is one: the other secret is the clock.
+
+sub reads {
+    my ($path) = @_;
+
+    return scalar grep { $_->{op} eq 'read' && $_->{target} eq "/v1/$path" }
+                       $vault->asked;
+}
+
+
+sub test_pause {
+    fresh();
+
+    my $nginx = with(<<"_EOF_", options => 'retries=0');
+vault_agent_secret secret/data/none $dir/none every=1s;
+vault_agent_secret secret/data/other $dir/other every=1s;
+_EOF_
+
+    until_true { reads('secret/data/other') >= 5 } 'read again and again', 10;
+
+    my $reads = reads('secret/data/none');
+    ok($reads >= 2, 'what fails too');
+    ok($reads <= 5, '  but no more often') or diag($reads);
+    ends_clean($nginx);
+}
+
+
 sub test_leases {
     fresh();
     $vault->set(lease_ttl => 3);
@@ -403,6 +430,7 @@ test_formats();
 test_template();
 test_faults();
 test_changes();
+test_pause();
 test_leases();
 test_lease_max();
 test_down();

@@ -101,6 +101,8 @@ plan_retry(vault_agent_secret_t *secret)
 static ngx_uint_t
 is_due(vault_agent_secret_t *secret, int64_t now)
 {
+    int64_t  longest;
+
     if (secret->busy) {
         return 0;
     }
@@ -109,9 +111,11 @@ is_due(vault_agent_secret_t *secret, int64_t now)
         return 1;
     }
 
+    longest = ngx_max((int64_t) secret->every, secret->lease);
+    longest = ngx_max(longest, RETRY_MAX);
+
     /* a clock that has gone back, and a lease whose token has ended */
-    return secret->next_at - now > ngx_max((int64_t) secret->every,
-                                           secret->lease)
+    return secret->next_at - now > longest
            || (secret->lease_len && secret->state == VAULT_AGENT_READY
                && secret->serial != vault_agent_serial(secret->agent));
 }
