@@ -325,13 +325,30 @@ sub test_leases {
 
     $vault->set(lease_renewable => false);
     until_true { text("$dir/db") ne $first } 'not renewable: others', 8;
-    $vault->set(lease_renewable => true, lease_ttl => 3600);
-    sleep 2.5;
+    $vault->set(lease_renewable => true);
+    ends_clean($nginx, 'dyn-');
+}
 
-    my $second = text("$dir/db");
-    $vault->set(forget => true, token_ttl => 3600);
-    $nginx->signal('HUP');
-    until_true { text("$dir/db") ne $second } 'others for another token', 8;
+
+# Leases end with their token: those of the secret, and of its template.
+
+sub test_tokens {
+    fresh();
+    $vault->set(token_ttl => 3, renewable => false);
+
+    my $template = save('template', '{{ key }} {{ database/creds/x#password}}');
+    my $nginx = with(<<"_EOF_");
+vault_agent_secret database/creds/app $dir/db env;
+vault_agent_secret secret/data/other $dir/mixed template=$template;
+_EOF_
+
+    until_true { -e "$dir/db" && -e "$dir/mixed" } 'credentials of a token';
+    $vault->set(token_ttl => 3600, renewable => true);
+
+    my ($db, $mixed) = (text("$dir/db"), text("$dir/mixed"));
+    until_true { text("$dir/db") ne $db } 'others for another token', 8;
+    until_true { text("$dir/mixed") ne $mixed } 'in a template too', 8;
+    ok($vault->count('login') >= 2, 'as there is one');
     ends_clean($nginx, 'dyn-');
 }
 
@@ -432,6 +449,7 @@ test_faults();
 test_changes();
 test_pause();
 test_leases();
+test_tokens();
 test_lease_max();
 test_down();
 test_atomic();

@@ -116,7 +116,7 @@ is_due(vault_agent_secret_t *secret, int64_t now)
 
     /* a clock that has gone back, and a lease whose token has ended */
     return secret->next_at - now > longest
-           || (secret->lease_len && secret->state == VAULT_AGENT_READY
+           || (secret->lease && secret->state == VAULT_AGENT_READY
                && secret->serial != vault_agent_serial(secret->agent));
 }
 
@@ -342,7 +342,7 @@ next_tick(ngx_array_t *secrets)
             left = ngx_min(left, secret[i].next_at - now);
         }
 
-        if (secret[i].lease_len) {
+        if (secret[i].lease) {
             left = ngx_min(left, SECOND);  /* its token may be another */
         }
     }
