@@ -353,6 +353,26 @@ _EOF_
 }
 
 
+# The old token's lease, although there is another token when it comes.
+
+sub test_late_answer {
+    fresh();
+    $vault->set(token_ttl => 3, renewable => false, held => true,
+                fail => [{ op => 'read', path => 'database', kind => 'held' }]);
+
+    my $nginx = with("vault_agent_secret database/creds/app $dir/db env;");
+    log_has($nginx, qr/logged in/, 'a token');
+    $vault->set(token_ttl => 3600, renewable => true);
+    log_has($nginx, qr/logged in.*logged in/s, 'another, while one is read');
+    is(reads('database/creds/app'), 1, 'with the first');
+
+    $vault->set(held => false);
+    until_true { -e "$dir/db" } 'its credentials';
+    until_true { reads('database/creds/app') == 2 } 'are replaced', 8;
+    ends_clean($nginx, 'dyn-');
+}
+
+
 # A lease that may be prolonged only a little more is changed in time.
 
 sub test_lease_max {
@@ -450,6 +470,7 @@ test_changes();
 test_pause();
 test_leases();
 test_tokens();
+test_late_answer();
 test_lease_max();
 test_down();
 test_atomic();
