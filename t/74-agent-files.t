@@ -205,7 +205,13 @@ sub test_faults {
 
     for my $fault (['badjson', qr/is no secret; is the address/],
                    ['html', qr/is no secret; is the address/],
-                   ['oversized', qr/cannot be read: .*too large/],
+                   ['oversized', qr/be read: .*too large; make several/],
+                   ['close', qr/be read: .*; is the Vault up, and is "vault_a/],
+                   ['412', qr/with 412; this node is behind the others/],
+                   ['429', qr/with 429; this node is a standby or out of its/],
+                   ['472', qr/with 472; this node is a standby or out of its/],
+                   ['473', qr/with 473; this node is a standby or out of its/],
+                   ['503', qr/with 503; is the Vault sealed/],
                    ['500', qr/answered with 500; see the log/])
     {
         my ($kind, $pattern) = @$fault;
@@ -394,6 +400,8 @@ sub test_down {
     my $nginx = with("vault_agent_secret secret/data/other $dir/x key=key;",
                      options => 'retries=0');
     log_has($nginx, qr/cannot be read: no login/, 'down at start');
+    unlike($nginx->log_text, qr/be read: no login.*is the Vault up.*is the V/,
+           'with one remedy');
     $vault->set(up => true);
     until_true { -e "$dir/x" } 'written when it is up', 10;
     ends_clean($nginx);

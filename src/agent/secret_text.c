@@ -45,18 +45,36 @@ refused(work_t *w, const ngx_str_t *path, const vault_http_answer_t *answer)
                  "has \"data/\" after the mount)";
         break;
 
-    case NGX_HTTP_SERVICE_UNAVAILABLE:
-        remedy = "is the Vault sealed?";
-        break;
-
     default:
-        remedy = "see the log of the Vault";
+        remedy = vault_agent_node_remedy(answer->status);
         break;
     }
 
     return vault_agent_trouble_with(w->vr, w->secret,
                                     "reading \"%V\" is answered with %ui; %s",
-                                    path, answer->status, remedy);
+                                    path, answer->status,
+                                    remedy ? remedy
+                                           : "see the log of the Vault");
+}
+
+
+/* What the login failed with has its remedy already. */
+static ngx_int_t
+unanswered(work_t *w, const ngx_str_t *path, ngx_uint_t serial,
+    const vault_http_answer_t *answer)
+{
+    const char  *remedy = "; is the Vault up, and is \"vault_agent\" right?";
+
+    if (answer->too_large) {
+        remedy = "; make several secrets of it";
+
+    } else if (serial == 0) {
+        remedy = "";
+    }
+
+    return vault_agent_trouble_with(w->vr, w->secret,
+                                    "\"%V\" cannot be read: %V%s", path,
+                                    &answer->error, remedy);
 }
 
 
@@ -88,9 +106,7 @@ fetch(work_t *w, const ngx_str_t *path, vault_agent_envelope_t *envelope)
     call.serial = &serial;
 
     if (vault_agent_call(w->vr, w->secret->agent, &call, &answer) != NGX_OK) {
-        return vault_agent_trouble_with(w->vr, w->secret,
-                                        "\"%V\" cannot be read: %V", path,
-                                        &answer.error);
+        return unanswered(w, path, serial, &answer);
     }
 
     if (answer.status != NGX_HTTP_OK) {
