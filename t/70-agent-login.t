@@ -105,7 +105,8 @@ sub test_aws_refused {
 
 sub test_clock {
     $vault->set(skew => 3600);
-    logs_in('a clock that is wrong', logins => 2);
+    like(logs_in('a clock that is wrong', logins => 2),
+         qr/Signature expired.*; the clock is wrong/, '  and told');
     $vault->set(skew => 0);
 }
 

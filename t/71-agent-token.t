@@ -100,8 +100,46 @@ sub test_renewal_refused {
 
     $vault->set(forget => true);
     until_true { count('login') >= 2 } 'revoked: renewed by a login', 8;
-    like($nginx->log_text, qr/renewing the token is answered with 403/,
+    like($nginx->log_text,
+         qr/renewing the token is answered with 403; it has ended.*a login/,
          'and told');
+    ends_clean($nginx);
+}
+
+
+# What a node answers that is not the one to ask.
+
+sub test_renewal_elsewhere {
+    for my $case (['412', qr/this node is behind the others/],
+                  ['429', qr/this node is a standby or out of its quota/],
+                  ['472', qr/this node is a standby or out of its quota/],
+                  ['473', qr/this node is a standby or out of its quota/],
+                  ['503', qr/is the Vault sealed\?/],
+                  ['500', qr/see the log of the Vault/],
+                  ['html', qr/is the address that of a Vault\?/])
+    {
+        my ($kind, $remedy) = @$case;
+
+        fresh(token_ttl => 2,
+              fail => [{ op => 'renew', kind => $kind, times => 99 }]);
+
+        my $nginx = agent($vault, options => 'retries=0');
+        log_has($nginx, qr/renewing the token is answered with \d+; $remedy/,
+                "$kind when it is renewed: the remedy is named");
+        ends_clean($nginx);
+    }
+}
+
+
+# Renewed for no time at all: it does not live for ever.
+
+sub test_renewal_of_nothing {
+    fresh(token_ttl => 3, token_max_ttl => 0);
+
+    my $nginx = agent($vault);
+
+    until_true { count('login') >= 2 } 'renewed for nothing: a login', 8;
+    ok(count('renew') >= 1, '  after having tried');
     ends_clean($nginx);
 }
 
@@ -138,7 +176,8 @@ sub test_down_later {
     my $nginx = agent($vault, options => 'retries=0');
     log_has($nginx, qr/logged in/, 'a token');
     $vault->set(up => false);
-    until_true { $nginx->log_text =~ /cannot be renewed now/ }
+    until_true { $nginx->log_text =~
+                 /cannot be renewed now: .*; is the Vault up, and is "vault_a/ }
                'down when it is due: told', 8;
     $vault->set(up => true);
     until_true { count('renew') >= 1 || count('login') >= 2 } 'and made good',
@@ -349,6 +388,8 @@ test_renewal();
 test_not_renewable();
 test_max_ttl();
 test_renewal_refused();
+test_renewal_elsewhere();
+test_renewal_of_nothing();
 test_down_at_start();
 test_sealed();
 test_down_later();

@@ -205,7 +205,13 @@ sub test_faults {
 
     for my $fault (['badjson', qr/is no secret; is the address/],
                    ['html', qr/is no secret; is the address/],
-                   ['oversized', qr/cannot be read: .*too large/],
+                   ['oversized', qr/be read: .*too large; make several/],
+                   ['close', qr/be read: .*; is the Vault up, and is "vault_a/],
+                   ['412', qr/with 412; this node is behind the others/],
+                   ['429', qr/with 429; this node is a standby or out of its/],
+                   ['472', qr/with 472; this node is a standby or out of its/],
+                   ['473', qr/with 473; this node is a standby or out of its/],
+                   ['503', qr/with 503; is the Vault sealed/],
                    ['500', qr/answered with 500; see the log/])
     {
         my ($kind, $pattern) = @$fault;
@@ -285,6 +291,33 @@ _EOF_
 }
 
 
+# A pause that is longer than every= is one: the other secret is the clock.
+
+sub reads {
+    my ($path) = @_;
+
+    return scalar grep { $_->{op} eq 'read' && $_->{target} eq "/v1/$path" }
+                       $vault->asked;
+}
+
+
+sub test_pause {
+    fresh();
+
+    my $nginx = with(<<"_EOF_", options => 'retries=0');
+vault_agent_secret secret/data/none $dir/none every=1s;
+vault_agent_secret secret/data/other $dir/other every=1s;
+_EOF_
+
+    until_true { reads('secret/data/other') >= 5 } 'read again and again', 10;
+
+    my $reads = reads('secret/data/none');
+    ok($reads >= 2, 'what fails too');
+    ok($reads <= 5, '  but no more often') or diag($reads);
+    ends_clean($nginx);
+}
+
+
 sub test_leases {
     fresh();
     $vault->set(lease_ttl => 3);
@@ -298,13 +331,50 @@ sub test_leases {
 
     $vault->set(lease_renewable => false);
     until_true { text("$dir/db") ne $first } 'not renewable: others', 8;
-    $vault->set(lease_renewable => true, lease_ttl => 3600);
-    sleep 2.5;
+    $vault->set(lease_renewable => true);
+    ends_clean($nginx, 'dyn-');
+}
 
-    my $second = text("$dir/db");
-    $vault->set(forget => true, token_ttl => 3600);
-    $nginx->signal('HUP');
-    until_true { text("$dir/db") ne $second } 'others for another token', 8;
+
+# Leases end with their token: those of the secret, and of its template.
+
+sub test_tokens {
+    fresh();
+    $vault->set(token_ttl => 3, renewable => false);
+
+    my $template = save('template', '{{ key }} {{ database/creds/x#password}}');
+    my $nginx = with(<<"_EOF_");
+vault_agent_secret database/creds/app $dir/db env;
+vault_agent_secret secret/data/other $dir/mixed template=$template;
+_EOF_
+
+    until_true { -e "$dir/db" && -e "$dir/mixed" } 'credentials of a token';
+    $vault->set(token_ttl => 3600, renewable => true);
+
+    my ($db, $mixed) = (text("$dir/db"), text("$dir/mixed"));
+    until_true { text("$dir/db") ne $db } 'others for another token', 8;
+    until_true { text("$dir/mixed") ne $mixed } 'in a template too', 8;
+    ok($vault->count('login') >= 2, 'as there is one');
+    ends_clean($nginx, 'dyn-');
+}
+
+
+# The old token's lease, although there is another token when it comes.
+
+sub test_late_answer {
+    fresh();
+    $vault->set(token_ttl => 3, renewable => false, held => true,
+                fail => [{ op => 'read', path => 'database', kind => 'held' }]);
+
+    my $nginx = with("vault_agent_secret database/creds/app $dir/db env;");
+    log_has($nginx, qr/logged in/, 'a token');
+    $vault->set(token_ttl => 3600, renewable => true);
+    log_has($nginx, qr/logged in.*logged in/s, 'another, while one is read');
+    is(reads('database/creds/app'), 1, 'with the first');
+
+    $vault->set(held => false);
+    until_true { -e "$dir/db" } 'its credentials';
+    until_true { reads('database/creds/app') == 2 } 'are replaced', 8;
     ends_clean($nginx, 'dyn-');
 }
 
@@ -330,6 +400,8 @@ sub test_down {
     my $nginx = with("vault_agent_secret secret/data/other $dir/x key=key;",
                      options => 'retries=0');
     log_has($nginx, qr/cannot be read: no login/, 'down at start');
+    unlike($nginx->log_text, qr/be read: no login.*is the Vault up.*is the V/,
+           'with one remedy');
     $vault->set(up => true);
     until_true { -e "$dir/x" } 'written when it is up', 10;
     ends_clean($nginx);
@@ -403,7 +475,10 @@ test_formats();
 test_template();
 test_faults();
 test_changes();
+test_pause();
 test_leases();
+test_tokens();
+test_late_answer();
 test_lease_max();
 test_down();
 test_atomic();

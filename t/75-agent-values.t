@@ -61,7 +61,7 @@ sub test_values {
     is(call($server, 'GET', '/api/sync', as => 'alice')->{status}, 200,
        'a vault on a database that only the Vault knows');
     is($vault->count('login'), 1, 'one login for start and workers');
-    is($vault->count('read'), 2, 'and each value read once');
+    is($vault->count('read'), 1, 'and the secret read once, for two values');
 
     my $conf = VaultNginx::read_file($server->root . '/conf/nginx.conf');
     unlike($conf, qr/sqlite:|postgres|PRIVATE/, 'no secret in the file');
@@ -71,10 +71,30 @@ sub test_values {
     until_true { $server->log_text =~ /gracefully shutting down/ } 'a reload';
     sleep 0.5;
     is($vault->count('login'), 0, 'keeps the token');
-    is($vault->count('read'), 2, 'and reads the values anew');
+    is($vault->count('read'), 1, 'and reads the secret anew');
     is(call($server, 'GET', '/api/sync', as => 'alice')->{status}, 200,
        'and works');
     ends_clean($server, $database, 'PRIVATE');
+}
+
+
+# Credentials that are others with each read: a user and its own password.
+
+sub test_together {
+    fresh();
+
+    my $path = 'vault://database/creds/a-role-of-some-length';
+    my $server = server("vault_origin_secret $path#username $path#password;")
+                 ->start;
+
+    for my $name ('v-a-role-of-some-length', 'dyn-a-role-of-some-length') {
+        my ($status) = map { $_->{status} } call($server, 'GET', '/alive',
+            headers => ["X-Vault-Origin-Secret: $name-1"]);
+        is($status, 200, "the first of $name");
+    }
+
+    is($vault->count('read'), 2, 'of one read, beside that of the database');
+    ends_clean($server, $database, 'dyn-');
 }
 
 
@@ -170,6 +190,7 @@ sub test_change {
 
 
 test_values();
+test_together();
 test_faults();
 test_down_at_reload();
 test_change();

@@ -115,6 +115,8 @@ typedef struct {
     ngx_uint_t           nheaders;
     const ngx_str_t     *namespace;   /* NULL: the agent's */
     size_t               max;         /* bytes of an answer; 0: 1 MiB */
+    ngx_uint_t          *serial;      /* gets that of the token, 0: there was
+                                         none; or NULL */
     unsigned             anonymous:1; /* no token: logins */
 } vault_agent_call_t;
 

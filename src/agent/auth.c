@@ -169,10 +169,35 @@ error_of(vault_request_t *vr, const vault_http_answer_t *answer)
 }
 
 
+const char *
+vault_agent_node_remedy(ngx_uint_t status)
+{
+    switch (status) {
+
+    case 412:
+        return "this node is behind the others: give the address of the "
+               "active one";
+
+    case 429:
+    case 472:
+    case 473:
+        return "this node is a standby or out of its quota: give the address "
+               "of the active one";
+
+    case 503:
+        return "is the Vault sealed?";
+
+    default:
+        return status >= 500 ? "see the log of the Vault" : NULL;
+    }
+}
+
+
 static const char *
 remedy_of(const vault_http_answer_t *answer, const ngx_str_t *error)
 {
-    ngx_uint_t  i;
+    ngx_uint_t   i;
+    const char  *remedy;
 
     for (i = 0; error->len && remedies[i].text; i++) {
         if (ngx_strnstr(error->data, (char *) remedies[i].text, error->len)) {
@@ -191,15 +216,9 @@ remedy_of(const vault_http_answer_t *answer, const ngx_str_t *error)
         return "is the method enabled at this mount, and the address that "
                "of a Vault?";
 
-    case 429:
-    case 472:
-    case 473:
-        return "this node is a standby or out of its quota: give the address "
-               "of the active one";
-
     default:
-        return answer->status >= 500 ? "see the log of the Vault"
-                                     : "is the address that of a Vault?";
+        remedy = vault_agent_node_remedy(answer->status);
+        return remedy ? remedy : "is the address that of a Vault?";
     }
 }
 
@@ -294,6 +313,26 @@ vault_agent_login_call(vault_request_t *vr, vault_agent_t *agent,
 }
 
 
+static void
+not_renewed(vault_request_t *vr, vault_agent_t *agent,
+    const vault_http_answer_t *answer)
+{
+    const char  *remedy;
+
+    remedy = vault_agent_node_remedy(answer->status);
+
+    if (remedy == NULL) {
+        remedy = answer->status == NGX_HTTP_OK
+                 ? "is the address that of a Vault?"
+                 : "it has ended, or may not be renewed: a login follows";
+    }
+
+    ngx_log_error(NGX_LOG_WARN, vr->log, 0,
+                  "vault agent: %V: renewing the token is answered with %ui; "
+                  "%s", &agent->settings.name, answer->status, remedy);
+}
+
+
 ngx_int_t
 vault_agent_renew(vault_request_t *vr, vault_agent_t *agent,
     const ngx_str_t *token, int64_t life, vault_agent_grant_t *grant,
@@ -318,7 +357,8 @@ vault_agent_renew(vault_request_t *vr, vault_agent_t *agent,
 
     if (vault_agent_call(vr, agent, &call, &answer) != NGX_OK) {
         ngx_log_error(NGX_LOG_WARN, vr->log, 0,
-                      "vault agent: %V: the token cannot be renewed now: %V",
+                      "vault agent: %V: the token cannot be renewed now: %V; "
+                      "is the Vault up, and is \"vault_agent\" right?",
                       &agent->settings.name, &answer.error);
         return NGX_ERROR;
     }
@@ -331,9 +371,7 @@ vault_agent_renew(vault_request_t *vr, vault_agent_t *agent,
         return NGX_OK;
     }
 
-    ngx_log_error(NGX_LOG_WARN, vr->log, 0,
-                  "vault agent: %V: renewing the token is answered with %ui",
-                  &agent->settings.name, answer.status);
+    not_renewed(vr, agent, &answer);
 
     return NGX_ERROR;
 }

@@ -31,6 +31,9 @@ typedef struct {
 ngx_int_t vault_agent_login(vault_request_t *vr, vault_agent_t *agent,
     vault_agent_grant_t *grant, ngx_str_t *why);
 
+/* What to do about a node that has answered `status`; NULL: nothing special. */
+const char *vault_agent_node_remedy(ngx_uint_t status);
+
 /* Prolongs `token`, which was given for `life` ms. */
 ngx_int_t vault_agent_renew(vault_request_t *vr, vault_agent_t *agent,
     const ngx_str_t *token, int64_t life, vault_agent_grant_t *grant,

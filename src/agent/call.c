@@ -19,7 +19,6 @@ typedef struct {
     vault_upstream_t          *up;
     ngx_str_t                  host;
     ngx_str_t                  token;
-    ngx_uint_t                 serial;
 } try_t;
 
 
@@ -165,14 +164,15 @@ ngx_int_t
 vault_agent_call(vault_request_t *vr, vault_agent_t *agent,
     const vault_agent_call_t *call, vault_http_answer_t *answer)
 {
-    try_t       try;
-    ngx_int_t   rc;
-    ngx_uint_t  again;
+    try_t        try;
+    ngx_int_t    rc;
+    ngx_uint_t   again, own, *serial = call->serial ? call->serial : &own;
 
     ngx_memzero(&try, sizeof(try_t));
     try.vr = vr;
     try.agent = agent;
     try.call = call;
+    *serial = 0;
 
     if (call->anonymous) {
         return ask_again(&try, answer);
@@ -180,7 +180,8 @@ vault_agent_call(vault_request_t *vr, vault_agent_t *agent,
 
     for (again = 0; /* void */ ; again++) {
 
-        if (vault_agent_wait(vr, agent, &try.token, &try.serial) != NGX_OK) {
+        if (vault_agent_wait(vr, agent, &try.token, serial) != NGX_OK) {
+            *serial = 0;
             ngx_memzero(answer, sizeof(vault_http_answer_t));
             answer->error = vault_agent_trouble(agent, vr->pool);
             return NGX_ERROR;
@@ -190,7 +191,7 @@ vault_agent_call(vault_request_t *vr, vault_agent_t *agent,
 
         if (rc != NGX_OK || answer->status != NGX_HTTP_FORBIDDEN || again
             || !may_repeat(call)
-            || vault_agent_refused(agent, try.serial) != NGX_OK)
+            || vault_agent_refused(agent, *serial) != NGX_OK)
         {
             return rc;
         }

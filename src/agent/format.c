@@ -325,6 +325,10 @@ vault_agent_format(ngx_pool_t *pool, vault_agent_format_e format,
     case VAULT_AGENT_ENV:
         return as_env(pool, envelope, out);
 
+    case VAULT_AGENT_VALUES:
+        *out = envelope->values;
+        return NGX_OK;
+
     default:
         return as_json(pool, envelope, out);
     }

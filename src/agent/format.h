@@ -21,7 +21,9 @@ typedef enum {
     VAULT_AGENT_DATA,                 /* the values, as JSON */
     VAULT_AGENT_KEY,                  /* one value, as it is */
     VAULT_AGENT_ENV,                  /* NAME='value' lines, for a shell */
-    VAULT_AGENT_TEMPLATE              /* template.c */
+    VAULT_AGENT_TEMPLATE,             /* template.c */
+    VAULT_AGENT_VALUES                /* the values, as they came: for
+                                         vault_agent_value() */
 } vault_agent_format_e;
 
 /* What Vault answers, taken apart; all texts are JSON. */

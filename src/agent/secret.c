@@ -101,6 +101,8 @@ plan_retry(vault_agent_secret_t *secret)
 static ngx_uint_t
 is_due(vault_agent_secret_t *secret, int64_t now)
 {
+    int64_t  longest;
+
     if (secret->busy) {
         return 0;
     }
@@ -109,10 +111,12 @@ is_due(vault_agent_secret_t *secret, int64_t now)
         return 1;
     }
 
+    longest = ngx_max((int64_t) secret->every, secret->lease);
+    longest = ngx_max(longest, RETRY_MAX);
+
     /* a clock that has gone back, and a lease whose token has ended */
-    return secret->next_at - now > ngx_max((int64_t) secret->every,
-                                           secret->lease)
-           || (secret->lease_len && secret->state == VAULT_AGENT_READY
+    return secret->next_at - now > longest
+           || (secret->lease && secret->state == VAULT_AGENT_READY
                && secret->serial != vault_agent_serial(secret->agent));
 }
 
@@ -338,7 +342,7 @@ next_tick(ngx_array_t *secrets)
             left = ngx_min(left, secret[i].next_at - now);
         }
 
-        if (secret[i].lease_len) {
+        if (secret[i].lease) {
             left = ngx_min(left, SECOND);  /* its token may be another */
         }
     }

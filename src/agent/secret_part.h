@@ -19,7 +19,7 @@ typedef struct {
     ngx_str_t    lease_id;            /* of the secret itself */
     int64_t      lease;               /* ms: the shortest of all; 0: none */
     ngx_uint_t   renewable;
-    ngx_uint_t   serial;
+    ngx_uint_t   serial;              /* of the first token with a lease */
 } vault_agent_text_t;
 
 /* NULL after having told why.  Awaits. */

@@ -45,18 +45,49 @@ refused(work_t *w, const ngx_str_t *path, const vault_http_answer_t *answer)
                  "has \"data/\" after the mount)";
         break;
 
-    case NGX_HTTP_SERVICE_UNAVAILABLE:
-        remedy = "is the Vault sealed?";
-        break;
-
     default:
-        remedy = "see the log of the Vault";
+        remedy = vault_agent_node_remedy(answer->status);
         break;
     }
 
     return vault_agent_trouble_with(w->vr, w->secret,
                                     "reading \"%V\" is answered with %ui; %s",
-                                    path, answer->status, remedy);
+                                    path, answer->status,
+                                    remedy ? remedy
+                                           : "see the log of the Vault");
+}
+
+
+/* What the login failed with has its remedy already. */
+static ngx_int_t
+unanswered(work_t *w, const ngx_str_t *path, ngx_uint_t serial,
+    const vault_http_answer_t *answer)
+{
+    const char  *remedy = "; is the Vault up, and is \"vault_agent\" right?";
+
+    if (answer->too_large) {
+        remedy = "; make several secrets of it";
+
+    } else if (serial == 0) {
+        remedy = "";
+    }
+
+    return vault_agent_trouble_with(w->vr, w->secret,
+                                    "\"%V\" cannot be read: %V%s", path,
+                                    &answer->error, remedy);
+}
+
+
+/* The lease that ends first: tokens that come later live longer. */
+static void
+count_lease(vault_agent_text_t *text, int64_t lease, ngx_uint_t serial)
+{
+    if (text->lease == 0) {
+        text->lease = lease;
+        text->serial = serial;
+    }
+
+    text->lease = ngx_min(text->lease, lease);
 }
 
 
@@ -65,17 +96,17 @@ fetch(work_t *w, const ngx_str_t *path, vault_agent_envelope_t *envelope)
 {
     ngx_int_t             rc;
     ngx_str_t             body;
+    ngx_uint_t            serial;
     vault_agent_call_t    call;
     vault_http_answer_t   answer;
 
     ngx_memzero(&call, sizeof(vault_agent_call_t));
     call.method = "GET";
     call.path = vault_printf(w->vr, "/v1/%V", path);
+    call.serial = &serial;
 
     if (vault_agent_call(w->vr, w->secret->agent, &call, &answer) != NGX_OK) {
-        return vault_agent_trouble_with(w->vr, w->secret,
-                                        "\"%V\" cannot be read: %V", path,
-                                        &answer.error);
+        return unanswered(w, path, serial, &answer);
     }
 
     if (answer.status != NGX_HTTP_OK) {
@@ -101,9 +132,7 @@ fetch(work_t *w, const ngx_str_t *path, vault_agent_envelope_t *envelope)
     }
 
     if (rc == NGX_OK && envelope->lease_id.len && envelope->lease) {
-        w->text->lease = w->text->lease
-                         ? ngx_min(w->text->lease, envelope->lease * 1000)
-                         : envelope->lease * 1000;
+        count_lease(w->text, envelope->lease * 1000, serial);
     }
 
     return rc;
@@ -230,7 +259,6 @@ vault_agent_text_read(vault_request_t *vr, vault_agent_secret_t *secret)
 
     w->text->lease_id = w->envelope.lease_id;
     w->text->renewable = w->envelope.renewable && w->n == 0;
-    w->text->serial = vault_agent_serial(secret->agent);
 
     return w->text;
 }

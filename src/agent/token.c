@@ -150,7 +150,10 @@ keep(vault_agent_shared_t *shared, const vault_agent_grant_t *grant,
 }
 
 
-/* What can be prolonged by less than half of its life ends with a login. */
+/*
+ * What can be prolonged by less than half of its life ends with a login; what
+ * was prolonged by nothing does so now.
+ */
 static void
 prolong(vault_agent_shared_t *shared, const vault_agent_grant_t *grant,
     int64_t now)
@@ -159,7 +162,10 @@ prolong(vault_agent_shared_t *shared, const vault_agent_grant_t *grant,
     shared->retry_at = 0;
     shared->renewals++;
     shared->renewable = grant->renewable && grant->life >= shared->life / 2;
-    plan(shared, now, grant->life);
+
+    if (grant->life) {
+        plan(shared, now, grant->life);
+    }
 }
 
 

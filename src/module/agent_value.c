@@ -100,7 +100,9 @@ fetch(ngx_conf_t *cf, vault_main_conf_t *mcf, vault_agent_secret_t *wanted,
         return NGX_CONF_OK;
     }
 
-    if (vault_agent_value_now(cf, wanted, &wanted->value) != NGX_OK) {
+    if (vault_agent_value_now(cf, &mcf->reads, wanted, &wanted->value)
+        != NGX_OK)
+    {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"" SCHEME "%V#%V\" cannot be fetched from %V",
                            &wanted->path, &wanted->key,

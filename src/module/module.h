@@ -17,7 +17,7 @@
 
 #include "../agent/cache.h"
 #include "../agent/extension.h"
-#include "../agent/secret.h"
+#include "../agent/value.h"
 #include "../run/conf.h"
 #include "../mail/mail.h"
 
@@ -28,6 +28,7 @@ typedef struct {
     ngx_array_t       stores;         /* of vault_agent_store_t *, of them */
     ngx_array_t       secrets;        /* of vault_agent_secret_t */
     ngx_array_t       secret_confs;   /* of vault_agent_conf_t *, of each */
+    vault_agent_read_t  *reads;       /* while the configuration is read */
     vault_extension_t  extension;     /* of Lambda, if it has a name */
     vault_aws_t      *aws;            /* credentials, for all of them */
     ngx_uint_t        requests;

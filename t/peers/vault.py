@@ -18,6 +18,7 @@ GET tells it, with counts and a log of what came.  POST /control also takes
 import contextlib
 import email.utils
 import http.server
+import io
 import json
 import re
 import secrets
@@ -45,6 +46,7 @@ STATE = {
     "delay": 0,                 # seconds before each answer
     "chunked": 2048,            # longer answers come in chunks, as of Go
     "index": "",                # X-Vault-Index of answers
+    "held": False,              # while it is, no answer of kind "held" leaves
 }
 FAULTS = []
 COUNTS = {}
@@ -411,10 +413,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile = open("/dev/null", "wb")
             self.serve()
             raise Gone
+        if kind == "held":              # does it, and says it later
+            return self.hold()
         for _ in self.pieces() if kind != "reset" else ():
             pass
         self.drained = True
         getattr(self, "suffer_" + kind.replace("-", "_"))(fault)
+        return True
+
+    def hold(self):
+        out, self.wfile = self.wfile, io.BytesIO()
+        self.serve()
+        while STATE["held"]:
+            time.sleep(0.01)
+        out.write(self.wfile.getvalue())
+        self.wfile = out
         return True
 
     def suffer_close(self, fault):

@@ -180,7 +180,8 @@ def database(op, path, body, query):
     now = time.time()
     LEASES[lease] = {"end": now + STATE["lease_ttl"], "renewed": 0,
                      "last": now + STATE["lease_max"]}
-    return {"username": f"v-{role}-{NUMBER}", "password": f"dyn-{NUMBER}"}, {
+    return {"username": f"v-{role}-{NUMBER}",
+            "password": f"dyn-{role}-{NUMBER}"}, {
         "lease_id": lease, "renewable": STATE["lease_renewable"],
         "lease_duration": STATE["lease_ttl"]}
 
