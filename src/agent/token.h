@@ -13,7 +13,7 @@
 
 #include "auth.h"
 #include "../run/waiters.h"
-#include "auth.h"
+
 
 #define VAULT_AGENT_KEY      128      /* bytes of an access key */
 #define VAULT_AGENT_TROUBLE  512
