@@ -7,6 +7,7 @@
 #include "again.h"
 #include "cache.h"
 #include "proxy_head.h"
+#include "token.h"
 #include "../net/upstream_pass.h"
 
 
@@ -146,6 +147,8 @@ wait_for_token(proxied_t *proxied)
 static ngx_int_t
 write_end(proxied_t *proxied, const ngx_str_t *token, ngx_str_t *end)
 {
+    ngx_str_t           *kept;
+    ngx_pool_cleanup_t  *cln;
     ngx_http_request_t  *r = proxied->pass.r;
 
     if (proxied->own) {
@@ -153,14 +156,20 @@ write_end(proxied_t *proxied, const ngx_str_t *token, ngx_str_t *end)
         return NGX_OK;
     }
 
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_str_t));
     end->data = ngx_pnalloc(r->pool, token->len
                                      + sizeof("X-Vault-Token: \r\n\r\n"));
-    if (end->data == NULL) {
+
+    if (cln == NULL || end->data == NULL) {
         return NGX_ERROR;
     }
 
     end->len = ngx_sprintf(end->data, "X-Vault-Token: %V\r\n\r\n", token)
                - end->data;
+
+    kept = cln->data;
+    *kept = *end;
+    cln->handler = vault_agent_wipe_text;
 
     return NGX_OK;
 }
