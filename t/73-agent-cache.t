@@ -306,6 +306,10 @@ sub test_stale {
         is(told(ask('secret/data/a')), $state->[1] eq '473' ? '473 MISS'
                                                             : '200 STALE',
            "$state->[0] $state->[1]");
+        log_has($nginx, $state->[0] eq 'sealed'
+                        ? qr/answers 503: .* it is to be unsealed/
+                        : qr/answers $state->[1]: .*active node/,
+                '  a line says what to do');
         $vault->set(sealed => $NO, standby => 0);
         sleep 1.2;
     }
