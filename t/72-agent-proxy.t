@@ -186,6 +186,17 @@ sub test_names {
             '  a line says what to do');
     unlink $down;
     ends_clean($own);
+
+    $own = agent($vault, options => 'retries=0', auth => 'aws role=other',
+                 location => 'location /v1/ { vault_agent on;
+                                              vault_agent_own_token on; }',
+                 @env);
+    log_has($own, qr/cannot log in|login/, 'no login');
+    save('later', '');
+    is(status_of(ask('GET', 'secret/data/a', on => $own,
+                     headers => ['X-Vault-Token: hvs.static-token'])), 200,
+       "  is no matter of a caller's own token");
+    ends_clean($own);
 }
 
 
