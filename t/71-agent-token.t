@@ -10,6 +10,7 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 use VaultAgent;
+use VaultHttp;
 use VaultNginx;
 
 delete @ENV{grep { /^AWS_/ } keys %ENV};
@@ -305,10 +306,11 @@ sub test_death {
 }
 
 
-# The memory that the token lies in is left out of core dumps.
+# The memory that the token lies in is left out of core dumps, and no other
+# has it once what it was used for has ended.
 
 sub maps {
-    my ($pid) = @_;
+    my ($pid, $mode) = @_;
 
     open my $in, '<', "/proc/$pid/smaps" or die "smaps: $!\n";
 
@@ -316,8 +318,8 @@ sub maps {
     my ($range, @found);
 
     while (<$in>) {
-        $range = [hex $1, hex $2] if /^([0-9a-f]+)-([0-9a-f]+) rw-s/;
-        undef $range if /^[0-9a-f]+-[0-9a-f]+ (?!rw-s)/;
+        $range = [hex $1, hex $2] if /^([0-9a-f]+)-([0-9a-f]+) $mode/;
+        undef $range if /^[0-9a-f]+-[0-9a-f]+ (?!$mode)/;
         push @found, [@$range, $1] if $range && /^VmFlags: (.*)/;
     }
 
@@ -325,30 +327,47 @@ sub maps {
 }
 
 
-sub test_memory {
-    fresh();
+# How often it is there, by whether the memory is dumped
 
-    my $nginx = agent($vault, workers => 1);
-    log_has($nginx, qr/logged in/, 'a token');
+sub tokens {
+    my ($pid, $mode) = @_;
 
-    my ($pid) = $nginx->workers;
-    my ($shown, $hidden) = (0, 0);
-
+    my %found = (shown => 0, hidden => 0);
     open my $memory, '<:raw', "/proc/$pid/mem" or die "mem: $!\n";
 
-    for my $map (maps($pid)) {
+    for my $map (maps($pid, $mode)) {
         my ($from, $to, $flags) = @$map;
 
         sysseek $memory, $from, 0;
         sysread $memory, my $bytes, $to - $from;
 
-        if (($bytes // '') =~ /hvs\.[\w-]{20,}/) {
-            $flags =~ /\bdd\b/ ? $hidden++ : $shown++;
-        }
+        my $n = () = ($bytes // '') =~ /hvs\.[\w-]{20,}/g;
+        $found{$flags =~ /\bdd\b/ ? 'hidden' : 'shown'} += $n;
     }
 
-    is($hidden, 1, 'the token lies in memory that is not dumped');
-    is($shown, 0, 'and in no other that is shared');
+    return \%found;
+}
+
+
+sub test_memory {
+    fresh(secrets => { 'secret/a' => { k => 'v' } });
+
+    my $nginx = agent($vault, workers => 1, http => 'vault_agent_cache 1m;');
+    log_has($nginx, qr/logged in/, 'a token');
+
+    for my $header ('cache', 'nocache', 'nocache') {
+        is(VaultHttp::request($nginx->port, 'GET', '/v1/secret/data/a',
+                              ['X-Vault-Request: true',
+                               "X-Vault-Cache-Control: $header"])->{status},
+           200, "  that is used: $header");
+    }
+
+    my ($pid) = $nginx->workers;
+
+    is_deeply(tokens($pid, 'rw-s'), { shown => 0, hidden => 1 },
+              'the token lies in shared memory that is not dumped');
+    until_true { tokens($pid, 'rw-p')->{shown} == 0 }
+        'and in none of the worker\'s own, when the requests have ended';
     ends_clean($nginx);
 }
 

@@ -77,6 +77,129 @@ sub headers_of {
 }
 
 
+# What Vault's own answers say to whoever reads the log.
+
+sub remarks {
+    my ($on, $pattern) = @_;
+
+    return scalar(() = $on->log_text =~ /vault agent: \S+: $pattern/g);
+}
+
+
+sub test_remarks {
+    my $own = agent($vault, options => 'retries=0');
+    my @get = ('GET', 'secret/data/a', on => $own);
+
+    is(status_of(ask(@get)), 200, 'a good answer');
+    is(remarks($own, 'a'), 0, '  is not worth a line');
+
+    for my $case ([503, 'answers 503.* unsealed', sealed => $YES],
+                  [429, 'answers 429.* active node', standby => 429],
+                  [473, 'answers 473.* active node', standby => 473],
+                  [403, 'answers 403; does a policy',
+                   denied => ['secret/data/a']])
+    {
+        my ($status, $pattern, @state) = @$case;
+
+        $vault->set(@state);
+        is(status_of(ask(@get)), $status, "answers $status") for 1, 2;
+        is(remarks($own, $pattern), 1, '  and one line says what to do');
+        $vault->set(sealed => $NO, standby => 0, denied => []);
+    }
+
+    $vault->set(fail => [{ kind => 'short', op => 'read', times => 2 }]);
+    ask(@get) for 1, 2;
+    until_true { remarks($own, 'an answer was cut off; is it') == 1 }
+        'the same for one that is cut';
+    ends_clean($own);
+}
+
+
+# A resolver that fails when a file is there; a clock that has gone on, so that
+# names are looked up anew, when another is.
+
+sub names {
+    my $dir = folder();
+
+    VaultNginx::write_file("$dir/names.c", <<"_EOF_");
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <netdb.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+int
+getaddrinfo(const char *name, const char *service,
+    const struct addrinfo *hints, struct addrinfo **res)
+{
+    int (*real)(const char *, const char *, const struct addrinfo *,
+                struct addrinfo **) = dlsym(RTLD_NEXT, "getaddrinfo");
+
+    if (strcmp(name, "vault.example.com") != 0) {
+        return real(name, service, hints, res);
+    }
+
+    return access("$dir/down", F_OK) == 0
+           ? EAI_AGAIN : real("127.0.0.1", service, hints, res);
+}
+
+int
+gettimeofday(struct timeval *tv, void *zone)
+{
+    int (*real)(struct timeval *, void *) = dlsym(RTLD_NEXT, "gettimeofday");
+    int   rc = real(tv, zone);
+
+    tv->tv_sec += access("$dir/later", F_OK) == 0 ? 60 : 0;
+
+    return rc;
+}
+_EOF_
+    my $log = `gcc -shared -fPIC -o $dir/names.so $dir/names.c -ldl 2>&1`;
+    is($?, 0, 'a resolver') or diag($log);
+
+    my %env = VaultNginx::environment($dir);
+    return (env => { %AWS_KEYS, LD_PRELOAD => join ':',
+                     grep { $_ } $env{LD_PRELOAD}, "$dir/names.so" });
+}
+
+
+sub test_names {
+    my @env = names();
+    my ($down, $later) = map { folder() . "/$_" } 'down', 'later';
+    local $vault->{url} = 'http://vault.example.com:' . $vault->port;
+
+    my $own = agent($vault, options => 'retries=0', @env);
+    is(status_of(ask('GET', 'secret/data/a', on => $own)), 200, 'a name');
+    save('down', '');
+    save('later', '');
+    is(status_of(ask('GET', 'secret/data/a', on => $own)), 200,
+       '  that is not told any more');
+    is(status_of(ask('GET', 'secret/data/a', on => $own)), 200, '  is known');
+    ends_clean($own);
+
+    unlink $later;
+    $own = agent($vault, options => 'retries=0', @env);
+    failed(ask('GET', 'secret/data/a', on => $own), 502, qr/looked up/,
+           'a name that nobody knows');
+    log_has($own, qr/\S+: the name cannot be looked up: .*; is it up, and is/,
+            '  a line says what to do');
+    unlink $down;
+    ends_clean($own);
+
+    $own = agent($vault, options => 'retries=0', auth => 'aws role=other',
+                 location => 'location /v1/ { vault_agent on;
+                                              vault_agent_own_token on; }',
+                 @env);
+    log_has($own, qr/cannot log in|login/, 'no login');
+    save('later', '');
+    is(status_of(ask('GET', 'secret/data/a', on => $own,
+                     headers => ['X-Vault-Token: hvs.static-token'])), 200,
+       "  is no matter of a caller's own token");
+    ends_clean($own);
+}
+
+
 sub test_methods {
     is(ask('GET', 'secret/data/a')->{json}{data}{data}{k}, 'value-1', 'GET');
     is_deeply(ask('LIST', 'secret/metadata')->{json}{data}{keys},
@@ -557,5 +680,7 @@ test_http2();
 test_many();
 test_tokens();
 test_reload();
+test_remarks();
+test_names();
 ends_clean($nginx, 'value-1', 'half-a-secret', 'hidden');
 done_testing();

@@ -192,6 +192,11 @@ sub test_never {
          '  each is another one');
     never('the state of Vault', 200, 'sys/health');
     never('a token', 200, 'auth/token/lookup-self', "$CONTROL: cache");
+    is(told(ask($_, "$CONTROL: cache")), '404 BYPASS',
+       '  nor in a namespace') for 'team/auth/token/lookup-self',
+                                  'team/a/auth/token/lookup';
+    is(told(ask('team/sys/mounts')), '404 BYPASS', '  nor the state of one');
+    is(told(ask('secret/data/sys/x')), '404 MISS', '  but a secret may be');
     never('a large answer', 200, 'kv/large');
     is(length ask('kv/large')->{json}{data}{k}, 300_000, '  all of it comes');
 
@@ -301,6 +306,10 @@ sub test_stale {
         is(told(ask('secret/data/a')), $state->[1] eq '473' ? '473 MISS'
                                                             : '200 STALE',
            "$state->[0] $state->[1]");
+        log_has($nginx, $state->[0] eq 'sealed'
+                        ? qr/answers 503: .* it is to be unsealed/
+                        : qr/answers $state->[1]: .*active node/,
+                '  a line says what to do');
         $vault->set(sealed => $NO, standby => 0);
         sleep 1.2;
     }
@@ -384,6 +393,65 @@ sub test_together {
 }
 
 
+# Two caches of one agent: what is fetched for one is not for the other.
+
+sub test_two {
+    my $port = VaultNginx::free_port();
+
+    $nginx = cached('', workers => 1, http => "vault_agent_cache 1m;
+        server {
+            listen 127.0.0.1:$port;
+            location /v1/ { vault_agent on; vault_agent_cache 2m; }
+        }");
+    ask('kv/c');                      # there is a token
+    $vault->set(clear => $YES, fail => [{ kind => 'slow', s => 1, times => 2,
+                                          op => 'read' }]);
+
+    my $get = VaultHttp::message('GET', '/v1/secret/data/a', [$GUARD]);
+    my $end = time + 60 * $SLOW;
+    my @socks = map { VaultHttp::open_socket($_) } $nginx->port, $port;
+
+    for my $sock (@socks) {
+        my $buffer = '';
+        VaultHttp::send_text($sock, $get, \$buffer, $end);
+    }
+
+    for my $sock (@socks) {
+        my $buffer = '';
+        is(told(VaultHttp::read_answer($sock, \$buffer, 'GET', $end)),
+           '200 MISS', 'both caches fetch');
+    }
+
+    is($vault->count('read'), 2, '  each for itself');
+    is(told(VaultHttp::request($port, 'GET', '/v1/secret/data/a', [$GUARD],
+                               undef, timeout => 5 * $SLOW)),
+       '200 HIT', '  and the second knows it');
+    ends_clean($nginx, 'value-');
+}
+
+
+# A worker that dies while it fetches is not waited for.
+
+sub test_death {
+    $nginx = cached('1m ttl=60s', options => 'timeout=60s retries=1',
+                    expected => [qr/exited on signal/]);
+    ask('kv/c');
+    $vault->set(clear => $YES, fail => [{ kind => 'slow', s => 5,
+                                          op => 'read' }]);
+
+    my $sock = VaultHttp::open_socket($nginx->port);
+    my $buffer = '';
+    VaultHttp::send_text($sock, VaultHttp::message(
+        'GET', '/v1/secret/data/a', [$GUARD]), \$buffer, time + 5 * $SLOW);
+
+    until_true { $vault->count('read') == 1 } 'a fetch has begun';
+    kill 'KILL', $nginx->workers;
+    is(told(ask('secret/data/a')), '200 MISS', 'its worker dies: another one');
+    is($vault->count('read'), 2, '  fetches');
+    ends_clean($nginx, 'value-');
+}
+
+
 sub test_full {
     $nginx = cached('64k ttl=60s');
     $vault->set(secrets => { 'kv/big' => { k => 'y' x 30_000 } });
@@ -404,6 +472,15 @@ sub test_full {
     cmp_ok($stats->{evicted}, '>', 100, '  what was not used leaves');
     cmp_ok($stats->{entries}, '>', 10, '  what was used stays');
     is(told(ask('kv/c?300')), '200 HIT', '  the last, for instance');
+    is(() = $nginx->log_text =~ /the cache of 65536 bytes is full; a larger/g,
+       1, '  one line says so, and what to do');
+
+    $vault->set(secrets => { 'kv/mid' => { k => 'z' x 100_000 } });
+    is(length ask('kv/mid')->{json}{data}{k}, 100_000, 'more than the room');
+    cmp_ok(stats()->{evicted} - $stats->{evicted}, '<', 5,
+           '  nothing else leaves for it');
+    is(told(ask('kv/c?300')), '200 HIT', '  what was there is');
+    is(told(ask('kv/mid')), '200 BYPASS', '  and it is known to be too large');
 
     is(length ask('kv/big')->{json}{data}{k}, 30_000, 'half of the room');
     is(length ask("kv/large?$_")->{json}{data}{k}, 300_000, 'more than all')
@@ -424,6 +501,11 @@ sub test_purge {
     is_deeply(status('DELETE'), { purged => 2 }, 'all is forgotten');
     is(told(ask('kv/c')), '200 MISS', '  all');
     until_true { stats()->{entries} == 1 } '  and counted';
+
+    $vault->set(secrets => { 'secret/a b' => { k => 'value-a' } });
+    ask('secret/data/a%20b');
+    is_deeply(status('DELETE', '?path=/v1/secret/data/a%20b'), { purged => 1 },
+              'escapes are no other path');
     is(VaultHttp::request($nginx->port, 'POST', '/status')->{status}, 405,
        'nothing else may be done there');
     ends_clean($nginx, 'value-');
@@ -476,6 +558,8 @@ test_times();
 test_refresh();
 test_stale();
 test_together();
+test_two();
+test_death();
 test_full();
 test_purge();
 test_identities();

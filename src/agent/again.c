@@ -9,6 +9,23 @@
 #define PAUSE      200                /* ms before the second try; doubles */
 #define PAUSE_MAX  2000
 #define TOLD       200                /* bytes of a Location, in the log */
+#define QUIET      60                 /* seconds between two equal remarks */
+
+typedef struct {
+    ngx_uint_t   status;
+    const char  *text;
+} remark_t;
+
+static const remark_t  remarks[VAULT_AGENT_REMARKS] = {
+    { 0,   "an answer was cut off; is it restarted, or is \"timeout=\" of "
+           "\"vault_agent\" too short?" },
+    { 403, "answers 403; does a policy of the role allow what is asked?" },
+    { 429, "answers 429: a standby, or a quota; is \"vault_agent\" the active "
+           "node, and is the quota enough?" },
+    { 473, "answers 473: a standby that answers nothing; is \"vault_agent\" "
+           "the active node?" },
+    { 503, "answers 503: it is sealed, or not ready; it is to be unsealed" },
+};
 
 
 ngx_uint_t
@@ -146,4 +163,26 @@ vault_agent_follow(vault_agent_t *agent, ngx_pool_t *pool,
     }
 
     return write_host(pool, &name, port, host) == NGX_OK ? up : NULL;
+}
+
+
+void
+vault_agent_remark(vault_agent_t *agent, ngx_uint_t status)
+{
+    time_t      now;
+    ngx_uint_t  i;
+
+    now = ngx_time();
+
+    for (i = 0; i < VAULT_AGENT_REMARKS; i++) {
+        if (remarks[i].status == status
+            && (now >= agent->remarked[i] + QUIET
+                || now < agent->remarked[i]))
+        {
+            agent->remarked[i] = now;
+            ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                          "vault agent: %V: %s", &agent->settings.name,
+                          remarks[i].text);
+        }
+    }
 }

@@ -34,4 +34,11 @@ vault_upstream_t *vault_agent_follow(vault_agent_t *agent, ngx_pool_t *pool,
     const ngx_str_t *path, const ngx_str_t *location, ngx_str_t *host);
 
 
+/*
+ * Says in the log what is to be done about an answer that nobody here can
+ * help; 0: about one that was cut off.  One line a minute, kind and worker.
+ */
+void vault_agent_remark(vault_agent_t *agent, ngx_uint_t status);
+
+
 #endif

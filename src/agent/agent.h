@@ -72,6 +72,8 @@ typedef struct {
 
 typedef struct vault_agent_token_s  vault_agent_token_t;  /* shared memory */
 
+#define VAULT_AGENT_REMARKS  5
+
 /* One Vault as one identity, of one or more locations. */
 typedef struct {
     vault_conf_t            conf;     /* of its tasks: deadline, aws */
@@ -80,6 +82,7 @@ typedef struct {
     ngx_str_t               id;       /* of address and identity, in hex */
     vault_upstream_t       *up;
     vault_agent_token_t    *token;
+    time_t                  remarked[VAULT_AGENT_REMARKS];  /* by a worker */
 } vault_agent_t;
 
 

@@ -119,6 +119,31 @@ is_below(const ngx_str_t *path, const char *folder)
 }
 
 
+static ngx_uint_t
+is_at(const ngx_str_t *path, const char *part)
+{
+    return ngx_strnstr(path->data, (char *) part, path->len) != NULL;
+}
+
+
+/* Also behind namespaces: of a token itself. */
+static ngx_uint_t
+is_auth(const ngx_str_t *path)
+{
+    return is_below(path, "/v1/auth/") || is_at(path, "/auth/token/");
+}
+
+
+/* Also behind namespaces, but not in a secret's own path. */
+static ngx_uint_t
+is_state(const ngx_str_t *path)
+{
+    return is_below(path, "/v1/sys/")
+           || (is_at(path, "/sys/") && !is_at(path, "/data/")
+               && !is_at(path, "/metadata/"));
+}
+
+
 static const char *
 method_of(ngx_http_request_t *r)
 {
@@ -140,7 +165,7 @@ may_serve(ngx_http_request_t *r, vault_agent_proxy_t *proxy)
     if (method_of(r) == NULL || r->headers_in.content_length_n > 0
         || r->headers_in.chunked
         || vault_agent_header(r, "x-vault-wrap-ttl")
-        || is_below(&r->uri, "/v1/auth/")
+        || is_auth(&r->uri)
         || (proxy->own_token && vault_agent_proxy_has_token(r)))
     {
         return 0;
@@ -153,8 +178,7 @@ may_serve(ngx_http_request_t *r, vault_agent_proxy_t *proxy)
     }
 
     if (wish == 0) {                  /* the state of Vault is of now */
-        return proxy->cache->always
-               && !is_below(&r->uri, "/v1/sys/") ? CACHE : 0;
+        return proxy->cache->always && !is_state(&r->uri) ? CACHE : 0;
     }
 
     return wish & RECACHE ? RECACHE : CACHE;

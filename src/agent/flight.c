@@ -171,6 +171,10 @@ settle(vault_request_t *vr, flight_t *flight, ngx_int_t rc,
 
     flight->settled = 1;
 
+    if (rc == NGX_OK) {
+        vault_agent_remark(flight->proxy->agent, answer->status);
+    }
+
     if (rc == NGX_OK && !vault_agent_passes(answer->status)
         && !vault_agent_sends_on(answer->status))
     {
@@ -350,8 +354,9 @@ create(vault_agent_proxy_t *proxy, const vault_agent_key_t *key,
 }
 
 
+/* Of the same store: what another one waits for is settled there alone. */
 static flight_t *
-find(const vault_agent_key_t *key)
+find(const vault_agent_store_t *store, const vault_agent_key_t *key)
 {
     flight_t     *flight;
     ngx_queue_t  *q;
@@ -362,7 +367,8 @@ find(const vault_agent_key_t *key)
     {
         flight = ngx_queue_data(q, flight_t, queue);
 
-        if (flight->key.hash == key->hash
+        if (flight->proxy->cache->store == store
+            && flight->key.hash == key->hash
             && flight->key.text.len == key->text.len
             && ngx_memcmp(flight->key.text.data, key->text.data,
                           key->text.len) == 0)
@@ -386,7 +392,7 @@ vault_agent_flight(vault_agent_proxy_t *proxy, const vault_agent_key_t *key,
         ngx_queue_init(&flights);
     }
 
-    flight = find(key);
+    flight = find(proxy->cache->store, key);
 
     if (flight == NULL) {
         flight = create(proxy, key, method, path, namespace);

@@ -35,7 +35,7 @@ struct vault_agent_passenger_s {
 
 /*
  * `method` must last; the other texts are copied.  Joins the flight of this
- * key that is under way, if there is one.
+ * key to the same store that is under way, if there is one.
  */
 ngx_int_t vault_agent_flight(vault_agent_proxy_t *proxy,
     const vault_agent_key_t *key, const char *method, const ngx_str_t *path,

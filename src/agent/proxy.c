@@ -7,6 +7,7 @@
 #include "again.h"
 #include "cache.h"
 #include "proxy_head.h"
+#include "token.h"
 #include "../net/upstream_pass.h"
 
 
@@ -27,6 +28,7 @@ typedef struct {
     unsigned                again:1;  /* there was another token already */
     unsigned                sent_on:1;
     unsigned                tokenless:1;
+    unsigned                nameless:1;
 } proxied_t;
 
 
@@ -50,7 +52,8 @@ wake(ngx_event_t *ev)
         q = ngx_queue_head(&queue);
         ngx_queue_remove(q);
         proxied = ngx_queue_data(q, proxied_t, queue);
-        proxied->tokenless = proxy->failed;
+        proxied->nameless = proxy->nameless;
+        proxied->tokenless = proxy->failed && !proxied->own;
         vault_upstream_pass_go(&proxied->pass);
     }
 }
@@ -82,11 +85,14 @@ fetch(vault_request_t *vr, void *data)
     vault_agent_proxy_t  *proxy = data;
 
     proxy->failed = 1;
+    proxy->nameless = 0;
     ngx_str_set(&error, "cannot log in");
     say(proxy, &error);
     vault_defer(vr, fetched, proxy);
 
-    if (vault_upstream_warm(vr, proxy->up, &error) != NGX_OK) {
+    proxy->nameless = vault_upstream_warm(vr, proxy->up, &error) != NGX_OK;
+
+    if (proxy->nameless) {
         say(proxy, &error);
         return;
     }
@@ -146,6 +152,8 @@ wait_for_token(proxied_t *proxied)
 static ngx_int_t
 write_end(proxied_t *proxied, const ngx_str_t *token, ngx_str_t *end)
 {
+    ngx_str_t           *kept;
+    ngx_pool_cleanup_t  *cln;
     ngx_http_request_t  *r = proxied->pass.r;
 
     if (proxied->own) {
@@ -153,14 +161,20 @@ write_end(proxied_t *proxied, const ngx_str_t *token, ngx_str_t *end)
         return NGX_OK;
     }
 
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_str_t));
     end->data = ngx_pnalloc(r->pool, token->len
                                      + sizeof("X-Vault-Token: \r\n\r\n"));
-    if (end->data == NULL) {
+
+    if (cln == NULL || end->data == NULL) {
         return NGX_ERROR;
     }
 
     end->len = ngx_sprintf(end->data, "X-Vault-Token: %V\r\n\r\n", token)
                - end->data;
+
+    kept = cln->data;
+    *kept = *end;
+    cln->handler = vault_agent_wipe_text;
 
     return NGX_OK;
 }
@@ -188,7 +202,7 @@ on_ready(vault_upstream_pass_t *pass, ngx_str_t *end)
     ngx_str_t   token = ngx_null_string;
     proxied_t  *proxied = pass->data;
 
-    if (proxied->tokenless) {
+    if (proxied->tokenless || proxied->nameless) {
         pass->error = (const char *) proxied->proxy->error;
         return NGX_ERROR;
     }
@@ -287,7 +301,7 @@ on_forbidden(proxied_t *proxied)
 
 
 static ngx_int_t
-on_answer(vault_upstream_pass_t *pass)
+judge(vault_upstream_pass_t *pass)
 {
     ngx_uint_t   status;
     proxied_t   *proxied = pass->data;
@@ -304,6 +318,34 @@ on_answer(vault_upstream_pass_t *pass)
 
     return vault_agent_passes(status)
            ? once_more(proxied, proxied->repeat) : NGX_OK;
+}
+
+
+static ngx_int_t
+on_answer(vault_upstream_pass_t *pass)
+{
+    ngx_int_t    rc;
+    ngx_uint_t   status;
+    proxied_t   *proxied = pass->data;
+
+    rc = judge(pass);
+    status = pass->r->upstream->headers_in.status_n;
+
+    /* what is forbidden to a token of theirs is their business */
+    if (rc == NGX_OK && !(proxied->own && status == NGX_HTTP_FORBIDDEN)) {
+        vault_agent_remark(proxied->proxy->agent, status);
+    }
+
+    return rc;
+}
+
+
+static void
+on_cut(vault_upstream_pass_t *pass)
+{
+    proxied_t  *proxied = pass->data;
+
+    vault_agent_remark(proxied->proxy->agent, 0);
 }
 
 
@@ -325,11 +367,12 @@ on_failure(vault_upstream_pass_t *pass, ngx_uint_t status)
     proxied_t   *proxied = pass->data;
 
     text = pass->error ? pass->error : "the request cannot be handed on";
+    status = proxied->nameless ? NGX_HTTP_BAD_GATEWAY : status;
 
     if (status == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE) {
         text = "the request body is too large";
 
-    } else if (proxied->tokenless) {
+    } else if (proxied->tokenless && !proxied->nameless) {
         status = NGX_HTTP_SERVICE_UNAVAILABLE;
 
     } else if (status >= NGX_HTTP_INTERNAL_SERVER_ERROR) {
@@ -397,6 +440,7 @@ vault_agent_pass(ngx_http_request_t *r, vault_agent_proxy_t *proxy)
     pass->ready = on_ready;
     pass->leave = on_leave;
     pass->judge = on_answer;
+    pass->cut = on_cut;
     pass->lost = on_loss;
     pass->fail = on_failure;
 

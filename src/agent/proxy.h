@@ -36,6 +36,7 @@ typedef struct {
     u_char                error[256]; /* why there is no token */
     unsigned              fetching:1;
     unsigned              failed:1;
+    unsigned              nameless:1; /* the name cannot be looked up */
 } vault_agent_proxy_t;
 
 ngx_int_t vault_agent_handle(ngx_http_request_t *r,

@@ -8,12 +8,14 @@
 #include "../run/request.h"
 #include "store.h"
 
+#include <signal.h>
 #include <sys/mman.h>
 
 
 #define NAME   "vault_agent_cache:"
 #define PAUSE  1000                   /* ms after a failure, doubles */
 #define PAUSES 5                      /* times */
+#define SHARE  2                      /* of the zone, for one answer: a half */
 
 typedef struct {
     ngx_rbtree_node_t    node;        /* first; its key is the hash */
@@ -23,6 +25,7 @@ typedef struct {
     size_t               type_len;
     size_t               body_len;
     vault_agent_times_t  times;       /* expires_at 0: nothing is stored */
+    ngx_pid_t            busy;        /* who fetches it */
     int64_t              busy_until;
     int64_t              retry_at;
     ngx_uint_t           failures;
@@ -35,6 +38,7 @@ typedef struct {
     ngx_rbtree_node_t    sentinel;
     ngx_queue_t          use;         /* newest first */
     ngx_uint_t           purges;
+    ngx_uint_t           full;        /* it has been told of */
     vault_agent_store_stats_t  stats;
 } shared_t;
 
@@ -216,6 +220,28 @@ discard(vault_agent_store_t *store, node_t *node)
 }
 
 
+/* The first time that it costs something that was still good is told. */
+static void
+evict(vault_agent_store_t *store)
+{
+    node_t    *node;
+    shared_t  *shared = store->shared;
+
+    node = ngx_queue_data(ngx_queue_last(&shared->use), node_t, use);
+
+    if (!shared->full && vault_now() < node->times.expires_at) {
+        shared->full = 1;
+        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                      "vault agent: the cache of %uz bytes is full; a larger "
+                      "\"vault_agent_cache\" would keep more",
+                      shared->stats.size);
+    }
+
+    discard(store, node);
+    shared->stats.evicted++;
+}
+
+
 /* Memory, at the cost of what was not used for longest. */
 static node_t *
 make(vault_agent_store_t *store, const vault_agent_key_t *key, size_t more)
@@ -229,9 +255,7 @@ make(vault_agent_store_t *store, const vault_agent_key_t *key, size_t more)
     while ((node = ngx_slab_alloc_locked(store->slab, size)) == NULL
            && !ngx_queue_empty(&shared->use))
     {
-        discard(store, ngx_queue_data(ngx_queue_last(&shared->use), node_t,
-                                      use));
-        shared->stats.evicted++;
+        evict(store);
     }
 
     if (node == NULL) {
@@ -248,6 +272,23 @@ make(vault_agent_store_t *store, const vault_agent_key_t *key, size_t more)
     ngx_queue_insert_head(&shared->use, &node->use);
 
     return node;
+}
+
+
+/* A worker that has died fetches nothing. */
+static ngx_uint_t
+is_busy(const node_t *node, int64_t now)
+{
+    return node->busy && now < node->busy_until
+           && (kill(node->busy, 0) == 0 || ngx_errno != NGX_ESRCH);
+}
+
+
+static void
+claim(node_t *node, int64_t until)
+{
+    node->busy = ngx_pid;
+    node->busy_until = until;
 }
 
 
@@ -296,11 +337,11 @@ consult(shared_t *shared, node_t *node, int64_t now, ngx_msec_t patience,
         return VAULT_AGENT_STALE;
     }
 
-    if (now < node->busy_until) {
+    if (is_busy(node, now)) {
         return VAULT_AGENT_BUSY;
     }
 
-    node->busy_until = now + patience;
+    claim(node, now + patience);
     shared->stats.misses++;
 
     return VAULT_AGENT_FETCH;
@@ -324,7 +365,7 @@ look(vault_agent_store_t *store, const vault_agent_key_t *key,
         node = make(store, key, 0);
 
         if (node) {
-            node->busy_until = now + patience;
+            claim(node, now + patience);
         }
 
         return VAULT_AGENT_FETCH;
@@ -340,10 +381,10 @@ look(vault_agent_store_t *store, const vault_agent_key_t *key,
 
     shared->stats.hits++;
 
-    if (now >= node->times.refresh_at && now >= node->busy_until
-        && now >= node->retry_at)
+    if (now >= node->times.refresh_at && now >= node->retry_at
+        && !is_busy(node, now))
     {
-        node->busy_until = now + patience;
+        claim(node, now + patience);
         *refresh = 1;
     }
 
@@ -393,12 +434,45 @@ vault_agent_store_stale(vault_agent_store_t *store,
 }
 
 
+/* What there is no room for would empty it in vain: it is marked at once. */
+static node_t *
+place(vault_agent_store_t *store, const vault_agent_key_t *key,
+    const vault_agent_entry_t *entry)
+{
+    size_t   size;
+    u_char  *p;
+    node_t  *node;
+
+    size = entry->type.len + entry->body.len;
+    node = size <= store->shared->stats.size / SHARE ? make(store, key, size)
+                                                     : NULL;
+
+    if (node) {
+        node->type_len = entry->type.len;
+        node->body_len = entry->body.len;
+
+        p = node->text + node->key_len;
+        p = add(p, &entry->type);
+        (void) add(p, &entry->body);
+
+        return node;
+    }
+
+    node = make(store, key, 0);
+
+    if (node) {
+        node->large = 1;
+    }
+
+    return node;
+}
+
+
 void
 vault_agent_store_put(vault_agent_store_t *store,
     const vault_agent_key_t *key, const vault_agent_entry_t *entry,
     const vault_agent_times_t *times)
 {
-    u_char  *p;
     node_t  *node;
 
     ngx_shmtx_lock(&store->slab->mutex);
@@ -410,16 +484,11 @@ vault_agent_store_put(vault_agent_store_t *store,
     }
 
     node = times->purges == store->shared->purges
-           ? make(store, key, entry->type.len + entry->body.len) : NULL;
+           ? place(store, key, entry) : NULL;
 
     if (node) {
-        node->type_len = entry->type.len;
-        node->body_len = entry->body.len;
         node->times = *times;
-
-        p = node->text + node->key_len;
-        p = add(p, &entry->type);
-        (void) add(p, &entry->body);
+        node->times.stale_until = node->large ? 0 : times->stale_until;
 
         store->shared->stats.entries++;
         store->shared->stats.bytes += node->body_len;
@@ -479,7 +548,7 @@ vault_agent_store_failed(vault_agent_store_t *store,
     node = find(store->shared, key);
 
     if (node) {
-        node->busy_until = 0;
+        node->busy = 0;
         node->retry_at = vault_now()
                          + (PAUSE << ngx_min(node->failures, PAUSES));
         node->failures++;
@@ -489,17 +558,45 @@ vault_agent_store_failed(vault_agent_store_t *store,
 }
 
 
-/* The path of a key: after its first line. */
+static u_char
+unescape(u_char **p, u_char *end)
+{
+    ngx_int_t  c;
+
+    c = end - *p > 2 && **p == '%' ? ngx_hextoi(*p + 1, 2) : NGX_ERROR;
+
+    if (c == NGX_ERROR) {
+        return *(*p)++;
+    }
+
+    *p += 3;
+
+    return c;
+}
+
+
+/* The path of a key, after its first line, is as it was asked for. */
 static ngx_uint_t
 is_below(const node_t *node, const ngx_str_t *path)
 {
+    size_t   i;
     u_char  *p, *end = (u_char *) node->text + node->key_len;
 
     p = ngx_strlchr((u_char *) node->text, end, LF);
 
-    return p && (size_t) (end - p - 1) >= path->len
-           && (path->len == 0
-               || ngx_memcmp(p + 1, path->data, path->len) == 0);
+    if (p == NULL) {
+        return 0;
+    }
+
+    p++;
+
+    for (i = 0; i < path->len; i++) {
+        if (p == end || unescape(&p, end) != path->data[i]) {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 

@@ -8,7 +8,8 @@
  * Owns:   a zone of nginx's, of a size that is bounded and that no core dump
  *         contains.  What leaves it is overwritten; what was not used for
  *         longest leaves first.  What is given is a copy in the pool.
- * Fails:  what cannot be stored is not stored.
+ * Fails:  what cannot be stored is not stored; neither is what would take more
+ *         than half of the zone.
  * Waits:  never.
  */
 
@@ -92,7 +93,7 @@ void vault_agent_store_drop(vault_agent_store_t *store,
 void vault_agent_store_failed(vault_agent_store_t *store,
     const vault_agent_key_t *key);
 
-/* Everything, or what is asked below `path`; how many. */
+/* Everything, or what is asked below `path`, unescaped; how many. */
 ngx_uint_t vault_agent_store_purge(vault_agent_store_t *store,
     const ngx_str_t *path);
 

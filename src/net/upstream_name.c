@@ -126,6 +126,9 @@ vault_upstream_look_up(vault_request_t *vr, vault_upstream_t *up,
                                   job->error ? gai_strerror(job->error)
                                              : "no address");
             return NGX_ERROR;
+
+        } else {
+            up->found = ngx_time();   /* those of before are good so long */
         }
     }
 

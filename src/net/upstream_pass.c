@@ -418,6 +418,12 @@ pass_finalize_request(ngx_http_request_t *r, ngx_int_t rc)
 {
     vault_upstream_passing_t  *own = own_of(r);
 
+    if (r->upstream->header_sent
+        && (rc == NGX_HTTP_BAD_GATEWAY || rc == NGX_HTTP_GATEWAY_TIME_OUT))
+    {
+        own->pass->cut(own->pass);
+    }
+
     if (r->upstream->header_sent || r->header_sent
         || rc < NGX_HTTP_BAD_REQUEST
         || rc == NGX_HTTP_CLIENT_CLOSED_REQUEST

@@ -53,6 +53,9 @@ struct vault_upstream_pass_s {
      */
     ngx_int_t          (*judge)(vault_upstream_pass_t *pass);
 
+    /* An answer that is handed on already has ended too early. */
+    void               (*cut)(vault_upstream_pass_t *pass);
+
     /*
      * A try has failed without an answer; `sent` if the upstream may have seen
      * the request.  NGX_AGAIN to try once more.
