@@ -7,6 +7,7 @@
 #include "again.h"
 #include "cache.h"
 #include "proxy_head.h"
+#include "token.h"
 #include "../net/upstream_pass.h"
 
 
@@ -23,6 +24,7 @@ typedef struct {
     ngx_uint_t              rounds;
     unsigned                repeat:1; /* it may be asked twice */
     unsigned                own:1;    /* the caller's token */
+    unsigned                last:1;   /* that uses this token */
     unsigned                headed:1; /* the head is made, for this host */
     unsigned                again:1;  /* there was another token already */
     unsigned                sent_on:1;
@@ -287,7 +289,7 @@ on_forbidden(proxied_t *proxied)
 
 
 static ngx_int_t
-on_answer(vault_upstream_pass_t *pass)
+judge(vault_upstream_pass_t *pass)
 {
     ngx_uint_t   status;
     proxied_t   *proxied = pass->data;
@@ -304,6 +306,22 @@ on_answer(vault_upstream_pass_t *pass)
 
     return vault_agent_passes(status)
            ? once_more(proxied, proxied->repeat) : NGX_OK;
+}
+
+
+static ngx_int_t
+on_answer(vault_upstream_pass_t *pass)
+{
+    ngx_int_t   rc;
+    proxied_t  *proxied = pass->data;
+
+    rc = judge(pass);
+
+    if (rc == NGX_OK && proxied->last) {
+        vault_agent_drop(proxied->proxy->agent, proxied->serial);
+    }
+
+    return rc;
 }
 
 
@@ -370,6 +388,19 @@ may_repeat(const ngx_str_t *method)
 }
 
 
+static ngx_uint_t
+says(ngx_http_request_t *r, const char *name, const char *word)
+{
+    ngx_table_elt_t  *h;
+
+    h = vault_agent_header(r, name);
+
+    return h && h->value.len == ngx_strlen(word)
+           && ngx_strncasecmp(h->value.data, (u_char *) word, h->value.len)
+              == 0;
+}
+
+
 ngx_int_t
 vault_agent_pass(ngx_http_request_t *r, vault_agent_proxy_t *proxy)
 {
@@ -386,6 +417,8 @@ vault_agent_pass(ngx_http_request_t *r, vault_agent_proxy_t *proxy)
     proxied->host = proxy->agent->host;
     proxied->repeat = may_repeat(&r->method_name);
     proxied->own = proxy->own_token && vault_agent_proxy_has_token(r);
+    proxied->last = !proxied->own
+                    && says(r, "x-vault-token-options", "revoke");
 
     pass = &proxied->pass;
     pass->up = proxy->agent->up;
@@ -404,24 +437,12 @@ vault_agent_pass(ngx_http_request_t *r, vault_agent_proxy_t *proxy)
 }
 
 
-static ngx_uint_t
-is_asked_for(ngx_http_request_t *r)
-{
-    ngx_table_elt_t  *h;
-
-    h = vault_agent_header(r, "x-vault-request");
-
-    return h && h->value.len == 4
-           && ngx_strncasecmp(h->value.data, (u_char *) "true", 4) == 0;
-}
-
-
 ngx_int_t
 vault_agent_handle(ngx_http_request_t *r, vault_agent_proxy_t *proxy)
 {
     ngx_int_t  rc;
 
-    if (proxy->guard && !is_asked_for(r)) {
+    if (proxy->guard && !says(r, "x-vault-request", "true")) {
         return vault_agent_refuse(r, 412, "missing 'X-Vault-Request' header");
     }
 
