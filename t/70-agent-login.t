@@ -5,6 +5,7 @@ use warnings;
 
 use lib 't/lib';
 
+use JSON::PP ();
 use Test::More;
 
 use VaultAgent;
@@ -98,6 +99,49 @@ sub test_aws_refused {
     fails('no keys at all', qr/there are no keys of AWS; give this machine/,
           env => { HOME => folder() . '/nobody',
                    AWS_EC2_METADATA_DISABLED => 'true' });
+}
+
+
+# Keys that have expired before we thought so: others are there already.
+
+sub profile {
+    my ($n) = @_;
+
+    return save('profile', "[default]\naws_access_key_id=AKID$n\n"
+                           . "aws_secret_access_key=secret-$n\n"
+                           . "aws_session_token=token/$n+==\n");
+}
+
+
+sub test_aws_changed {
+    my $aws = VaultPeer->new('aws.py');
+    my %profile = (AWS_SHARED_CREDENTIALS_FILE => profile(1),
+                   AWS_REGION => 'eu-west-1');
+    my %container = (AWS_CONTAINER_CREDENTIALS_FULL_URI =>
+                         $aws->url('/container'));
+
+    $vault->clear;
+    $vault->set(token_ttl => 2, renewable => JSON::PP::false());
+    my $nginx = agent($vault, env => \%profile);
+    log_has($nginx, qr/logged in, for/, 'keys of a profile');
+
+    profile(2);
+    $vault->set(expired => 1, clear => JSON::PP::true(), token_ttl => 3600);
+    log_has($nginx, qr/logged in, for 3600/, '  others, once STS wants them');
+    is_deeply([map { $_->{status} } grep { $_->{op} eq 'login' }
+                   $vault->asked], [400, 200], '  at the second try');
+    ends_clean($nginx, 'token/');
+
+    $vault->set(expired => 0);
+    logs_in('keys of a container that are known', env => \%container);
+    $vault->set(expired => 2);
+    logs_in('the first have expired', env => \%container, logins => 2);
+    is($aws->state->{issued}, 3, '  asked for once more');
+
+    $vault->set(expired => 1000);
+    fails('all have expired', qr/ExpiredToken/, env => \%container,
+          options => 'retries=0');
+    $vault->set(expired => 0, renewable => JSON::PP::true());
 }
 
 
@@ -252,6 +296,7 @@ sub test_directives {
 
 test_aws();
 test_aws_refused();
+test_aws_changed();
 test_clock();
 test_assume_role();
 test_texts();

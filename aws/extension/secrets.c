@@ -126,6 +126,22 @@ name_of(const secret_t *secret)
 }
 
 
+/* As the directive wants it: it goes into a request line as it is. */
+static void
+check_path(const char *path)
+{
+    const char  *c;
+
+    for (c = path; *c; c++) {
+        if ((unsigned char) *c <= ' ' || *c == 0x7f || *c == '#') {
+            vault_fail("Extension.ConfigInvalid", "the path of a secret has a "
+                       "blank, \"#\" or control character, which must be "
+                       "escaped, as %%20: \"%s\"", path);
+        }
+    }
+}
+
+
 static void
 check(int i)
 {
@@ -140,6 +156,8 @@ check(int i)
                    secret->path ? secret->path : "",
                    secret->file ? secret->file : "");
     }
+
+    check_path(secret->path);
 
     for (k = 0; k < i; k++) {
         if (strcmp(secrets[k].file, secret->file) == 0) {

@@ -3,6 +3,7 @@
  */
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -11,6 +12,8 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "launch.h"
@@ -120,17 +123,43 @@ say_duration(const char *name, const char *variable, int seconds)
                    variable, value);
     }
 
-    vault_say(" %s%ldms", name, ms ? ms : 1);
+    /* a timeout of 0 is none to Vault's client, and to us the default */
+    if (ms || !seconds) {
+        vault_say(" %s%ldms", name, ms ? ms : 1);
+    }
 }
 
 
 /* The Vault */
 
+static void
+check_host(const char *host, const char *value)
+{
+    char        *end;
+    long         port = 1;
+    const char  *p = *host == '[' ? strchr(host, ']') : host;
+
+    p = p ? strchr(p, ':') : NULL;
+
+    if (p) {
+        port = strtol(p + 1, &end, 10);
+        port = p[1] < '0' || p[1] > '9' || *end ? 0 : port;
+    }
+
+    if (*host == '\0' || p == host || port < 1 || port > 65535
+        || strpbrk(host, "@ \t"))
+    {
+        vault_fail(INVALID, "the address of the Vault has no host, or a port "
+                   "or name that is none: \"%s\"", value);
+    }
+}
+
+
 /* Scheme and host: a path is dropped, as HashiCorp's extension does. */
 static const char *
 address(void)
 {
-    char        *url, *host;
+    char        *url, *host, *p;
     const char  *value = vault_env("VLE_VAULT_ADDR");
 
     if (value == NULL) {
@@ -155,8 +184,13 @@ address(void)
                    "https://vault.example.com:8200, and is \"%s\"", value);
     }
 
+    for (p = url; p < host; p++) {
+        *p = tolower((unsigned char) *p);
+    }
+
     host += 3;
     host[strcspn(host, "/?#")] = '\0';
+    check_host(host, value);
 
     return url;
 }
@@ -171,6 +205,13 @@ say_authorities(const vault_launch_t *launch)
     const char  *bytes = vault_env("VAULT_CACERT_BYTES");
 
     if (bytes) {
+        if (!strstr(bytes, "-----BEGIN CERTIFICATE-----")
+            || !strstr(bytes, "-----END CERTIFICATE-----"))
+        {
+            vault_fail(INVALID, "VAULT_CACERT_BYTES has no certificate as "
+                       "PEM: -----BEGIN CERTIFICATE-----");
+        }
+
         (void) snprintf(path, sizeof(path), "%.4000s/ca.pem", launch->temp);
         file = fopen(path, "w");
 
@@ -195,10 +236,33 @@ say_authorities(const vault_launch_t *launch)
 }
 
 
+/* What nginx would refuse too, but in words that only its log hears. */
+static void
+check_values(void)
+{
+    size_t       len;
+    const char  *region = vault_env("VAULT_STS_ENDPOINT_REGION");
+
+    len = region ? strspn(region, "abcdefghijklmnopqrstuvwxyz0123456789-") : 0;
+
+    if (region && (region[len] || len > 32)) {
+        vault_fail(INVALID, "VAULT_STS_ENDPOINT_REGION=%s is no region, as "
+                   "eu-west-1", region);
+    }
+
+    if (!vault_env("VAULT_CLIENT_CERT") != !vault_env("VAULT_CLIENT_KEY")) {
+        vault_fail(INVALID, "VAULT_CLIENT_CERT and VAULT_CLIENT_KEY need "
+                   "each other, and one is missing");
+    }
+}
+
+
 static void
 say_vault(const vault_launch_t *launch)
 {
     const char  *url = address(), *retries;
+
+    check_values();
 
     vault_say("    vault_agent");
     say_option("", url);
@@ -261,6 +325,53 @@ name_unused(void)
 
 /* The proxy */
 
+static void
+listen_failed(const char *listen)
+{
+    vault_fail("Extension.ListenFailed", "failed to listen on %s: %s; "
+               "VLE_LISTEN gives another address", listen, strerror(errno));
+}
+
+
+/* One that is left over refuses connections, and would be in the way. */
+static void
+check_socket(const char *listen, const char *path)
+{
+    int                 fd;
+    struct stat         info;
+    struct sockaddr_un  sun;
+
+    memset(&sun, 0, sizeof(sun));
+    sun.sun_family = AF_UNIX;
+
+    if (*path == '\0' || strlen(path) >= sizeof(sun.sun_path)) {
+        vault_fail(INVALID, "VLE_LISTEN must be as unix:/tmp/vault.sock, and "
+                   "no longer than %zu bytes: \"%s\"", sizeof(sun.sun_path),
+                   listen);
+    }
+
+    memcpy(sun.sun_path, path, strlen(path));
+    fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    if (connect(fd, (struct sockaddr *) &sun, sizeof(sun)) == -1
+        && errno == ECONNREFUSED && lstat(path, &info) == 0
+        && S_ISSOCK(info.st_mode))
+    {
+        (void) unlink(path);
+    }
+
+    (void) close(fd);
+    fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    if (bind(fd, (struct sockaddr *) &sun, sizeof(sun)) == -1) {
+        listen_failed(listen);
+    }
+
+    (void) unlink(path);
+    (void) close(fd);
+}
+
+
 /* nginx would try for seconds, and say it in five lines. */
 static void
 check_listen(const char *listen)
@@ -273,6 +384,7 @@ check_listen(const char *listen)
     sin.sin_family = AF_INET;
 
     if (strncmp(listen, "unix:", 5) == 0) {
+        check_socket(listen, listen + 5);
         return;
     }
 
@@ -290,9 +402,7 @@ check_listen(const char *listen)
     (void) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 
     if (bind(fd, (struct sockaddr *) &sin, sizeof(sin)) == -1) {
-        vault_fail("Extension.ListenFailed", "failed to listen on %s: %s; "
-                   "VLE_LISTEN gives another address", listen,
-                   strerror(errno));
+        listen_failed(listen);
     }
 
     (void) close(fd);

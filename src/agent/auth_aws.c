@@ -31,33 +31,22 @@ find_region(vault_request_t *vr, const vault_agent_auth_t *auth)
 }
 
 
+/* Those of the role to be assumed, or our own. */
 static vault_aws_keys_t *
-find_keys(vault_request_t *vr, vault_agent_t *agent, const ngx_str_t *region,
-    ngx_str_t *own, ngx_str_t *why)
+keys_of_role(vault_request_t *vr, vault_agent_t *agent,
+    const ngx_str_t *region, vault_aws_keys_t *own, ngx_str_t *why)
 {
     ngx_str_t            session = ngx_string(SESSION);
-    vault_aws_keys_t    *keys, *assumed;
+    vault_aws_keys_t    *assumed;
     vault_agent_auth_t  *auth = &agent->settings.auth;
 
-    keys = vault_aws_find_credentials(vr);
-
-    if (keys == NULL) {
-        (void) vault_agent_failed(vr, agent, why,
-                                  "no login: there are no keys of AWS; give "
-                                  "this machine, container or function a "
-                                  "role");
-        return NULL;
-    }
-
-    *own = keys->access_key;
-
     if (auth->assume_role.len == 0) {
-        return keys;
+        return own;
     }
 
     assumed = vault_calloc(vr, sizeof(vault_aws_keys_t));
 
-    if (vault_aws_assume_role(vr, &auth->assume_role, &session, region, keys,
+    if (vault_aws_assume_role(vr, &auth->assume_role, &session, region, own,
                               assumed)
         != NGX_OK)
     {
@@ -111,29 +100,74 @@ prove(vault_request_t *vr, vault_agent_t *agent, const ngx_str_t *region,
 }
 
 
-ngx_int_t
-vault_agent_login_aws(vault_request_t *vr, vault_agent_t *agent,
-    vault_agent_grant_t *grant, ngx_str_t *why)
+/* STS calls the keys expired or unknown, in Vault's words. */
+static ngx_uint_t
+keys_were_refused(const vault_http_answer_t *answer)
+{
+    const ngx_str_t  *body = &answer->body;
+
+    return (answer->status == NGX_HTTP_BAD_REQUEST
+            || answer->status == NGX_HTTP_FORBIDDEN)
+           && (ngx_strnstr(body->data, "ExpiredToken", body->len)
+               || ngx_strnstr(body->data, "InvalidClientTokenId", body->len));
+}
+
+
+/* NGX_DECLINED: other keys may do better. */
+static ngx_int_t
+prove_by(vault_request_t *vr, vault_agent_t *agent, const ngx_str_t *region,
+    vault_aws_keys_t *own, vault_agent_grant_t *grant, ngx_str_t *why)
 {
     ngx_int_t             rc;
-    ngx_str_t             region;
     vault_aws_keys_t     *keys;
     vault_http_answer_t   answer;
 
-    region = find_region(vr, &agent->settings.auth);
-    keys = find_keys(vr, agent, &region, &grant->key, why);
+    grant->key = own->access_key;
+
+    keys = keys_of_role(vr, agent, region, own, why);
 
     if (keys == NULL) {
-        return NGX_ERROR;
+        return NGX_DECLINED;
     }
 
     ngx_memzero(&answer, sizeof(vault_http_answer_t));
 
-    rc = prove(vr, agent, &region, keys, grant, why, &answer);
+    rc = prove(vr, agent, region, keys, grant, why, &answer);
 
     if (rc != NGX_OK && clock_was_wrong(&answer)) {
-        rc = prove(vr, agent, &region, keys, grant, why, &answer);
+        rc = prove(vr, agent, region, keys, grant, why, &answer);
     }
 
-    return rc;
+    return rc != NGX_OK && keys_were_refused(&answer) ? NGX_DECLINED : rc;
+}
+
+
+ngx_int_t
+vault_agent_login_aws(vault_request_t *vr, vault_agent_t *agent,
+    vault_agent_grant_t *grant, ngx_str_t *why)
+{
+    ngx_int_t          rc;
+    ngx_str_t          region;
+    vault_aws_keys_t  *keys;
+
+    region = find_region(vr, &agent->settings.auth);
+    keys = vault_aws_find_credentials(vr);
+
+    if (keys == NULL) {
+        return vault_agent_failed(vr, agent, why,
+                                  "no login: there are no keys of AWS; give "
+                                  "this machine, container or function a "
+                                  "role");
+    }
+
+    rc = prove_by(vr, agent, &region, keys, grant, why);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    keys = vault_aws_refresh(vr, keys);
+
+    return keys && prove_by(vr, agent, &region, keys, grant, why) == NGX_OK
+           ? NGX_OK : NGX_ERROR;
 }

@@ -53,6 +53,9 @@ vault_extension_quit(vault_extension_t *ext, ngx_uint_t failed)
         vault_agent_wipe(agent[i]);
     }
 
+    /* nobody listens on a socket that stays, and it is in the next one's way */
+    ngx_close_listening_sockets((ngx_cycle_t *) ngx_cycle);
+
     _exit(1);                         /* nginx would end with 0 */
 }
 

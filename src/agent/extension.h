@@ -45,6 +45,7 @@ typedef struct {
     ngx_uint_t     failures;          /* of asking for an event, in a row */
     unsigned       done:1;            /* the step is */
     unsigned       busy:1;            /* something goes on beside it */
+    unsigned       ending:1;          /* tokens are given back */
 } vault_extension_t;
 
 

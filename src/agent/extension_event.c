@@ -33,6 +33,8 @@ static const vault_field_t  event_fields[] = {
 
 static const vault_shape_t  event_shape = VAULT_SHAPE(event_fields, event_t);
 
+static ngx_str_t  no_event = ngx_string("what is no event");
+
 static int  signal_pipe[2];
 
 
@@ -42,6 +44,15 @@ not_busy(void *data)
     vault_extension_t  *ext = data;
 
     ext->busy = 0;
+}
+
+
+static void
+not_ending(void *data)
+{
+    vault_extension_t  *ext = data;
+
+    ext->ending = 0;
 }
 
 
@@ -71,7 +82,7 @@ give_back(vault_request_t *vr, void *data)
     vault_agent_t     **agent;
     vault_extension_t  *ext = data;
 
-    (void) vault_defer(vr, not_busy, ext);
+    (void) vault_defer(vr, not_ending, ext);
 
     agent = ext->agents->elts;
 
@@ -132,17 +143,36 @@ on_invoke(vault_request_t *vr, vault_extension_t *ext)
 static void
 on_shutdown(vault_request_t *vr, vault_extension_t *ext)
 {
-    ext->busy = vault_task_start(&ext->conf, "vault extension end", SHUTDOWN,
-                                 give_back, ext)
-                == NGX_OK;
+    /* a refresh may still run, and must not be taken for this one's end */
+    ext->ending = vault_task_start(&ext->conf, "vault extension end",
+                                   SHUTDOWN, give_back, ext)
+                  == NGX_OK;
 
-    while (ext->busy) {
+    while (ext->ending) {
         vault_sleep(vr, POLL);
     }
 
     ngx_log_error(NGX_LOG_NOTICE, vr->log, 0,
                   "vault extension: Lambda ends this environment");
     vault_extension_quit(ext, 0);
+}
+
+
+/* What is no event is asked for again, but not at once, and not for ever. */
+static void
+put_off(vault_request_t *vr, vault_extension_t *ext,
+    const vault_http_answer_t *answer)
+{
+    ngx_log_error(NGX_LOG_WARN, vr->log, 0,
+                  "vault extension: asked for the next event, Lambda says "
+                  "(%ui): %V", answer->status,
+                  answer->status == NGX_HTTP_OK ? &no_event : &answer->error);
+
+    if (++ext->failures == TRIES) {
+        vault_extension_quit(ext, 1);
+    }
+
+    vault_sleep(vr, AGAIN);
 }
 
 
@@ -157,19 +187,9 @@ vault_extension_serve(vault_request_t *vr, vault_extension_t *ext)
                             &answer)
         != NGX_OK || answer.status >= 500)
     {
-        ngx_log_error(NGX_LOG_WARN, vr->log, 0,
-                      "vault extension: asked for the next event, Lambda "
-                      "says (%ui): %V", answer.status, &answer.error);
-
-        if (++ext->failures == TRIES) {
-            vault_extension_quit(ext, 1);
-        }
-
-        vault_sleep(vr, AGAIN);
+        put_off(vr, ext, &answer);
         return;
     }
-
-    ext->failures = 0;
 
     if (answer.status != NGX_HTTP_OK) {
         ngx_log_error(NGX_LOG_EMERG, vr->log, 0,
@@ -182,8 +202,11 @@ vault_extension_serve(vault_request_t *vr, vault_extension_t *ext)
                          &ignored)
         != NGX_OK)
     {
+        put_off(vr, ext, &answer);
         return;
     }
+
+    ext->failures = 0;
 
     if (event.type.len == 8
         && ngx_memcmp(event.type.data, "SHUTDOWN", 8) == 0)

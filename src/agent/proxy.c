@@ -24,6 +24,7 @@ typedef struct {
     ngx_uint_t              rounds;
     unsigned                repeat:1; /* it may be asked twice */
     unsigned                own:1;    /* the caller's token */
+    unsigned                last:1;   /* that uses this token */
     unsigned                headed:1; /* the head is made, for this host */
     unsigned                again:1;  /* there was another token already */
     unsigned                sent_on:1;
@@ -331,12 +332,20 @@ on_answer(vault_upstream_pass_t *pass)
     rc = judge(pass);
     status = pass->r->upstream->headers_in.status_n;
 
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
     /* what is forbidden to a token of theirs is their business */
-    if (rc == NGX_OK && !(proxied->own && status == NGX_HTTP_FORBIDDEN)) {
+    if (!proxied->own || status != NGX_HTTP_FORBIDDEN) {
         vault_agent_remark(proxied->proxy->agent, status);
     }
 
-    return rc;
+    if (proxied->last) {
+        vault_agent_drop(proxied->proxy->agent, proxied->serial);
+    }
+
+    return NGX_OK;
 }
 
 
@@ -413,6 +422,19 @@ may_repeat(const ngx_str_t *method)
 }
 
 
+static ngx_uint_t
+says(ngx_http_request_t *r, const char *name, const char *word)
+{
+    ngx_table_elt_t  *h;
+
+    h = vault_agent_header(r, name);
+
+    return h && h->value.len == ngx_strlen(word)
+           && ngx_strncasecmp(h->value.data, (u_char *) word, h->value.len)
+              == 0;
+}
+
+
 ngx_int_t
 vault_agent_pass(ngx_http_request_t *r, vault_agent_proxy_t *proxy)
 {
@@ -429,6 +451,8 @@ vault_agent_pass(ngx_http_request_t *r, vault_agent_proxy_t *proxy)
     proxied->host = proxy->agent->host;
     proxied->repeat = may_repeat(&r->method_name);
     proxied->own = proxy->own_token && vault_agent_proxy_has_token(r);
+    proxied->last = !proxied->own
+                    && says(r, "x-vault-token-options", "revoke");
 
     pass = &proxied->pass;
     pass->up = proxy->agent->up;
@@ -448,24 +472,12 @@ vault_agent_pass(ngx_http_request_t *r, vault_agent_proxy_t *proxy)
 }
 
 
-static ngx_uint_t
-is_asked_for(ngx_http_request_t *r)
-{
-    ngx_table_elt_t  *h;
-
-    h = vault_agent_header(r, "x-vault-request");
-
-    return h && h->value.len == 4
-           && ngx_strncasecmp(h->value.data, (u_char *) "true", 4) == 0;
-}
-
-
 ngx_int_t
 vault_agent_handle(ngx_http_request_t *r, vault_agent_proxy_t *proxy)
 {
     ngx_int_t  rc;
 
-    if (proxy->guard && !is_asked_for(r)) {
+    if (proxy->guard && !says(r, "x-vault-request", "true")) {
         return vault_agent_refuse(r, 412, "missing 'X-Vault-Request' header");
     }
 

@@ -7,6 +7,7 @@ use warnings;
 
 use lib 't/lib';
 
+use IO::Socket::UNIX ();
 use JSON::PP ();
 use Test::More;
 use Time::HiRes qw(sleep time);
@@ -219,6 +220,14 @@ sub test_freeze {
 }
 
 
+sub container {
+    my ($aws) = @_;
+
+    return (AWS_ACCESS_KEY_ID => '', AWS_SECRET_ACCESS_KEY => '',
+            AWS_CONTAINER_CREDENTIALS_FULL_URI => $aws->url('/container'));
+}
+
+
 # Keys that are others after a restore: those of before have expired
 
 sub test_credentials {
@@ -227,8 +236,7 @@ sub test_credentials {
     fresh(token_ttl => 2, renewable => $NO);
     $aws->set(ttl => 2);
 
-    my $run = Run->new({ AWS_ACCESS_KEY_ID => '', AWS_SECRET_ACCESS_KEY => '',
-        AWS_CONTAINER_CREDENTIALS_FULL_URI => $aws->url('/container') });
+    my $run = Run->new({ container($aws) });
 
     is($run->secret('secret/data/a'), 'value-a', 'keys of the container');
     my $issued = $aws->state->{issued};
@@ -240,7 +248,57 @@ sub test_credentials {
 
     $vault->set(expired => 0);
     ends_well($run, 'credentials');
+
+    # a snapshot: the token is good for an hour, but may be others' too
+    fresh();
+    $run = Run->new({ container($aws) });
+    is($run->secret('secret/data/a'), 'value-a', 'a token of an hour');
+    is($vault->count('login'), 1, '  by one login');
+
+    sleep 2.1;
+    $run->control(freezes => $NO);
+    $run->invoke({ sleep => 0 });
+    until_true { $vault->count('login') == 2 } '  and another of other keys';
+    is($run->secret('secret/data/a'), 'value-a', '  which is used');
+    ends_well($run, 'restore');
     $aws->stop;
+}
+
+
+# A refresh that ends while the token is given back does not end that
+
+sub test_late_refresh {
+    my $aws = VaultPeer->new('aws.py');
+
+    fresh(fail => [{ op => 'revoke', kind => 'slow', s => 0.4 }]);
+    $aws->set(ttl => 1);
+
+    my $run = Run->new({ container($aws), VLE_REVOKE_TOKEN => 'true' });
+    $run->control(freezes => $NO);
+    sleep 1.1;
+
+    $aws->set(delay => 0.7);
+    $run->invoke({ sleep => 0 });
+    ends_well($run, 'a late refresh');
+    is_deeply([map { $_->{status} } grep { $_->{op} eq 'revoke' }
+                   $vault->asked], [204], '  it has heard of its revocation');
+    $aws->stop;
+}
+
+
+# What Lambda says may be no event
+
+sub test_odd_events {
+    fresh();
+
+    my $run = Run->new({});
+    $run->control(odd => 2);
+    is($run->secret('secret/data/a'), 'value-a', 'before odd events');
+    is($run->secret('secret/data/b'), 'value-b', '  and after them');
+    is($run->{peer}->state->{odd}, 0, '  which came');
+    is(() = $run->text =~ /Lambda says \(200\): what is no event/g, 2,
+       '  and had a line each');
+    ends_well($run, 'odd events');
 }
 
 
@@ -299,9 +357,52 @@ sub test_config_errors {
             VAULT_SECRET_FILE_C => "$dir//./same-a.json" }, $type,
           qr/two secrets, .* configured to write to the same location on disk/,
           'two secrets on one path');
+    for my $port ('x', '', '0', '99999', '82:00') {
+        fails({ VLE_VAULT_ADDR => "http://127.0.0.1:$port" }, $type,
+              qr/a port or name that is none/, "the port '$port'");
+    }
+    fails({ VAULT_STS_ENDPOINT_REGION => 'x/y' }, $type,
+          qr{REGION=x/y is no region}, 'region');
+    fails({ VLE_VAULT_ADDR => 'https://localhost:1',
+            VAULT_CACERT_BYTES => 'garbage' }, $type,
+          qr/VAULT_CACERT_BYTES has no certificate/, 'no CA in its text');
+    fails({ VLE_VAULT_ADDR => 'https://localhost:1',
+            VAULT_CLIENT_CERT => $0 }, $type, qr/need each other/,
+          'a certificate without a key');
+    fails({ VAULT_SECRET_PATH => 'secret/data/a b' }, $type,
+          qr/a blank,.* escaped/, 'a blank in a path');
     fails({ VLE_LISTEN => '127.0.0.1:' . $vault->port },
           'Extension.ListenFailed', qr/failed to listen on 127/,
           'a port in use');
+}
+
+
+# A socket that is left over is no hindrance, and none is left
+
+sub test_socket {
+    my $path = "$dir/left.sock";
+    my %listen = (VLE_LISTEN => "unix:$path");
+    my $other = IO::Socket::UNIX->new(Local => $path, Listen => 1);
+
+    fresh();
+    fails({ %listen }, 'Extension.ListenFailed', qr/in use/,
+          'a socket in use');
+    ok(-S $path, '  which stays');
+
+    close $other;
+    my $run = Run->new({ %listen });
+    is($run->secret('secret/data/a'), 'value-a', 'one that is left over');
+    ends_well($run, 'socket');
+    ok(!-e $path, '  is gone at the end');
+
+    fails({ %listen, VAULT_AUTH_ROLE => 'other-role', VAULT_MAX_RETRIES => 0 },
+          'Extension.LoginFailed', qr/role/, 'a start that fails');
+    ok(!-e $path, '  leaves none');
+
+    save('left.file', '');
+    fails({ VLE_LISTEN => "unix:$dir/left.file" }, 'Extension.ListenFailed',
+          qr/in use/, 'a file that is no socket');
+    ok(-e "$dir/left.file", '  stays');
 }
 
 
@@ -472,9 +573,93 @@ sub test_tls {
     is($run->secret('secret/data/a'), 'value-a', 'VAULT_SKIP_VERIFY');
     ends_well($run, 'no CA');
 
-    fails({ VAULT_MAX_RETRIES => 0 }, 'Extension.LoginFailed',
-          qr/certificate/i, 'an authority that nobody knows');
+    my %strict = (VAULT_MAX_RETRIES => 0);
+    fails({ %strict }, 'Extension.LoginFailed', qr/certificate/i,
+          'an authority that nobody knows');
+
+    mkdir "$dir/authorities";
+    fails({ %strict, VAULT_CAPATH => "$dir/authorities" },
+          'Extension.LoginFailed', qr/certificate/i, 'a folder of none');
+    chomp(my $hash = `openssl x509 -noout -hash -in $vault->{ca}`);
+    symlink $vault->{ca}, "$dir/authorities/$hash.0";
+    $run = Run->new({ VAULT_CAPATH => "$dir/authorities" });
+    is($run->secret('secret/data/a'), 'value-a', 'VAULT_CAPATH');
+    ends_well($run, 'a folder of CAs');
+
+    my %other = (VAULT_CACERT => $vault->{ca},
+                 VLE_VAULT_ADDR => 'HTTPS://127.0.0.1:' . $vault->port);
+    fails({ %strict, %other }, 'Extension.LoginFailed', qr/mismatch/,
+          'a certificate of another name');
+    $run = Run->new({ %other, VAULT_TLS_SERVER_NAME => 'localhost' });
+    is($run->secret('secret/data/a'), 'value-a', 'VAULT_TLS_SERVER_NAME');
+    ends_well($run, 'the name that it has');
     $vault->stop;
+}
+
+
+sub test_client_certificate {
+    my ($cert, $key) = VaultMail::certificate('client', 'client');
+    local $vault = vault(tls => 1, clients => $cert);
+    my %strict = (VAULT_CACERT => $vault->{ca}, VAULT_MAX_RETRIES => 0);
+
+    fresh();
+    fails({ %strict }, 'Extension.LoginFailed', qr/no token of/,
+          'no certificate of ours');
+    is($vault->count('login'), 0, '  and no login');
+
+    my $run = Run->new({ %strict, VAULT_CLIENT_CERT => $cert,
+                         VAULT_CLIENT_KEY => $key });
+    is($run->secret('secret/data/a'), 'value-a',
+       'VAULT_CLIENT_CERT, VAULT_CLIENT_KEY');
+    ends_well($run, 'a certificate of ours');
+    $vault->stop;
+}
+
+
+# How often, and how long: what the Vault sees of it
+
+sub test_patience {
+    my $reads = sub {
+        my ($env, @fail) = @_;
+
+        my $run = Run->new($env);
+        $vault->set(clear => $YES, fail => [@fail]);
+        my $got = $run->secret('secret/data/a');
+        my $reads = $vault->count('read');
+        ends_well($run, join ' ', %$env);
+        return "$got $reads";
+    };
+    my %broken = (op => 'read', kind => '502', times => 99);
+    my %silent = (op => 'read', kind => 'silent', s => 20);
+
+    fresh();
+    is($reads->({ VAULT_MAX_RETRIES => 0 }, { %broken }), '502 1',
+       '  no retry');
+    is($reads->({ VAULT_MAX_RETRIES => 3 }, { %broken }), '502 4',
+       '  three of them');
+    is($reads->({ VAULT_CLIENT_TIMEOUT => '1' }, { %silent }), 'value-a 2',
+       '  a timeout: asked once more');
+    is($reads->({ VAULT_CLIENT_TIMEOUT => '0' }), 'value-a 1',
+       '  no timeout');
+}
+
+
+# A client may say that it was the last with this token
+
+sub test_token_options {
+    my %ask = (get => '/v1/secret/data/a');
+    my @revoke = ('X-Vault-Token-Options' => 'revoke');
+
+    fresh();
+    my $run = Run->new({});
+    my $said = $run->invoke(
+        { %ask, headers => { @revoke } }, { %ask }, { %ask },
+        { %ask, headers => { @revoke, 'X-Vault-Token' => 'hvs.static-token' } },
+        { %ask });
+    is(join(' ', map { $_->{status} } @$said), '200 200 200 200 200',
+       'with the last use of a token');
+    is($vault->count('login'), 2, '  another login, and none for others');
+    ends_well($run, 'token options');
 }
 
 
@@ -568,13 +753,19 @@ subtest 'layer' => \&layer_is_built;
 subtest 'life' => \&test_life;
 subtest 'freeze' => \&test_freeze;
 subtest 'credentials' => \&test_credentials;
+subtest 'late refresh' => \&test_late_refresh;
+subtest 'odd events' => \&test_odd_events;
 subtest 'configuration' => \&test_config_errors;
+subtest 'socket' => \&test_socket;
 subtest 'Vault' => \&test_vault_errors;
 subtest 'modes' => \&test_modes;
 subtest 'cache' => \&test_cache;
 subtest 'variables' => \&test_variables;
 subtest 'another role' => \&test_other_role;
 subtest 'TLS' => \&test_tls;
+subtest 'client certificate' => \&test_client_certificate;
+subtest 'patience' => \&test_patience;
+subtest 'token options' => \&test_token_options;
 subtest 'signals' => \&test_signal;
 subtest 'alone' => \&test_alone;
 subtest 'directive' => \&test_directive;

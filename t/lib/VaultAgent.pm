@@ -1,6 +1,7 @@
 # A Vault of t/peers/vault.py, and nginx as its agent.
 #
-#   my $vault = vault(tls => 1);           # VaultPeer, with {url} and {ca}
+#   my $vault = vault(tls => 1);           # VaultPeer, with {url} and {ca};
+#                                          # clients => CA: of these alone
 #   my $nginx = agent($vault, auth => 'token_file PATH',
 #                     options => 'retries=0', http => …, location => …);
 #   until_true { $vault->count('login') } 'a login';
@@ -58,7 +59,8 @@ sub vault {
 
     my @certificate = $arg{tls} ? VaultMail::certificate('vault', 'localhost')
                                 : ();
-    my $peer = VaultPeer->new('vault.py', @certificate);
+    my $peer = VaultPeer->new('vault.py', @certificate,
+                              $arg{clients} // ());
 
     $peer->{ca} = $certificate[0];
     $peer->{url} = $arg{tls} ? 'https://localhost:' . $peer->port

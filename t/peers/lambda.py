@@ -27,6 +27,7 @@ GET /control tells the state.  POST /control takes any of
   {"shutdown": "spindown"}  the exit codes, and seconds that it took
   {"freezes": false}        from now on
   {"timeout": 5}            of the function
+  {"odd": 2}                answers to come that are no events
   {"clear": true}           forgets the front's log, and errors
 """
 
@@ -73,6 +74,8 @@ class Control(http.server.BaseHTTPRequestHandler):
             environment.freezes = wanted["freezes"]
         if "timeout" in wanted:
             environment.timeout = wanted["timeout"]
+        if "odd" in wanted:
+            environment.odd = wanted["odd"]
         if wanted.get("clear"):
             environment.errors.clear()
             if self.server.front:

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """A HashiCorp Vault, as far as an agent and its clients meet it.
 
-    t/peers/vault.py [CERT KEY]     prints two ports, then serves until stdin
+    t/peers/vault.py [CERT KEY [CA]]
+                                    prints two ports, then serves until stdin
                                     ends: the Vault's, with TLS if there is a
-                                    certificate; and that of /control
+                                    certificate, and of clients that have
+                                    one of CA, if given; and that of /control
 
 It refuses what Vault refuses, and more: a call without X-Vault-Request, with
 two tokens, with a path that is not clean.  Logins: vault_login.py; what is
@@ -576,9 +578,12 @@ class Vault:
 
 def main():
     context = None
-    if len(sys.argv) == 3:
+    if len(sys.argv) > 2:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(sys.argv[1], sys.argv[2])
+    if len(sys.argv) > 3:
+        context.load_verify_locations(sys.argv[3])
+        context.verify_mode = ssl.CERT_REQUIRED
     Server.daemon_threads = True
     Server.block_on_close = False
     vault = Vault(context)
