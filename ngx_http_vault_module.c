@@ -11,27 +11,22 @@
 #include <ngx_http.h>
 
 #include "src/api/api.h"
-#include "src/aws/credentials.h"
 #include "src/crypto/jwt.h"
 #include "src/db/db.h"
 #include "src/files/files.h"
-#include "src/module/agent.h"
-#include "src/module/agent_proxy.h"
+#include "src/module/agent_commands.h"
 #include "src/module/bucket.h"
+#include "src/module/levels.h"
 #include "src/module/module.h"
-#include "src/net/http.h"
+#include "src/module/process.h"
 #include "src/rules/jobs.h"
 #include "src/run/await.h"
-#include "src/run/co.h"
-#include "src/run/driver.h"
-#include "src/run/thread.h"
 
 
 static ngx_int_t vault_postconfiguration(ngx_conf_t *cf);
 static ngx_int_t vault_init_module(ngx_cycle_t *cycle);
 static ngx_int_t vault_init_process(ngx_cycle_t *cycle);
 static void vault_exit_process(ngx_cycle_t *cycle);
-static void vault_exit_master(ngx_cycle_t *cycle);
 
 static ngx_conf_num_bounds_t  vault_connections_bounds = {
     ngx_conf_check_num_bounds, 1, 1000
@@ -39,10 +34,6 @@ static ngx_conf_num_bounds_t  vault_connections_bounds = {
 
 static ngx_conf_num_bounds_t  vault_rounds_bounds = {
     ngx_conf_check_num_bounds, 1000, 10000000
-};
-
-static ngx_conf_num_bounds_t  vault_requests_bounds = {
-    ngx_conf_check_num_bounds, 1, 30000
 };
 
 static ngx_conf_enum_t  vault_uploads[] = {
@@ -58,8 +49,6 @@ static ngx_conf_enum_t  vault_hints[] = {
     { ngx_null_string, 0 }
 };
 
-#define VAULT_SRV  NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF
-
 /* Values may be "env:NAME"; of secrets the setters know that themselves. */
 #define vault_srv(name, args, set, member, post)                              \
     { ngx_string(name), VAULT_SRV|args, vault_set_from_env,                   \
@@ -69,10 +58,6 @@ static ngx_conf_enum_t  vault_hints[] = {
 #define vault_srv_secret(name, args, set, member)                             \
     { ngx_string(name), VAULT_SRV|args, set, NGX_HTTP_SRV_CONF_OFFSET,        \
       offsetof(vault_srv_conf_t, member), NULL }
-
-#define vault_any(name, args, set, member)                                    \
-    { ngx_string(name), VAULT_SRV|NGX_HTTP_LOC_CONF|args, set,                \
-      NGX_HTTP_LOC_CONF_OFFSET, member, NULL }
 
 
 static ngx_command_t  vault_commands[] = {
@@ -91,13 +76,6 @@ static ngx_command_t  vault_commands[] = {
       0,
       NULL },
 
-    { ngx_string("vault_agent_status"),
-      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
-      vault_set_agent_status,
-      NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
-
     { ngx_string("vault_bucket"),
       NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
       vault_set_bucket,
@@ -105,36 +83,7 @@ static ngx_command_t  vault_commands[] = {
       offsetof(vault_loc_conf_t, bucket),
       NULL },
 
-    { ngx_string("vault_requests"),
-      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_num_slot,
-      NGX_HTTP_MAIN_CONF_OFFSET,
-      offsetof(vault_main_conf_t, requests),
-      &vault_requests_bounds },
-
-    vault_any("vault_agent", NGX_CONF_1MORE, vault_set_agent, 0),
-    vault_any("vault_agent_auth", NGX_CONF_2MORE, vault_set_agent_auth, 0),
-
-    { ngx_string("vault_agent_secret"),
-      VAULT_SRV|NGX_CONF_2MORE,
-      vault_set_agent_secret,
-      NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
-
-    { ngx_string("vault_agent_extension"),
-      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
-      vault_set_agent_extension,
-      NGX_HTTP_MAIN_CONF_OFFSET,
-      0,
-      NULL },
-
-    vault_any("vault_agent_require_header", NGX_CONF_FLAG,
-              ngx_conf_set_flag_slot,
-              offsetof(vault_loc_conf_t, agent_proxy.guard)),
-    vault_any("vault_agent_cache", NGX_CONF_1MORE, vault_set_agent_cache, 0),
-    vault_any("vault_agent_own_token", NGX_CONF_FLAG, ngx_conf_set_flag_slot,
-              offsetof(vault_loc_conf_t, agent_proxy.own_token)),
+    VAULT_AGENT_COMMANDS,
 
     vault_srv_secret("vault_database", NGX_CONF_TAKE1, vault_set_secret,
                      database),
@@ -219,7 +168,7 @@ ngx_module_t  ngx_http_vault_module = {
     NULL,                             /* init thread */
     NULL,                             /* exit thread */
     vault_exit_process,
-    vault_exit_master,
+    vault_process_end,
     NGX_MODULE_V1_PADDING
 };
 
@@ -235,14 +184,8 @@ vault_postconfiguration(ngx_conf_t *cf)
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_vault_module);
 
-    if (vault_attach_secrets(cf, mcf) != NGX_OK
-        || vault_attach_extension(cf, mcf) != NGX_OK)
-    {
+    if (vault_attach_levels(cf, mcf) != NGX_OK) {
         return NGX_ERROR;
-    }
-
-    if (mcf->agents.nelts) {
-        vault_agent_filter_install();
     }
 
     return mcf->bucket ? vault_bucket_install(cf) : NGX_OK;
@@ -250,15 +193,6 @@ vault_postconfiguration(ngx_conf_t *cf)
 
 
 /* Processes */
-
-static vault_main_conf_t *
-vault_main_conf(ngx_cycle_t *cycle)
-{
-    return ngx_get_conf(cycle->conf_ctx, ngx_http_module)
-           ? ngx_http_cycle_get_module_main_conf(cycle, ngx_http_vault_module)
-           : NULL;
-}
-
 
 static ngx_int_t
 vault_load_key(ngx_cycle_t *cycle, vault_srv_conf_t *scf)
@@ -380,8 +314,6 @@ vault_start_vaults(ngx_cycle_t *cycle, vault_main_conf_t *mcf)
 static ngx_int_t
 vault_init_process(ngx_cycle_t *cycle)
 {
-    ngx_uint_t          i;
-    vault_agent_t     **agent;
     vault_main_conf_t  *mcf;
 
     mcf = vault_main_conf(cycle);
@@ -393,37 +325,8 @@ vault_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    vault_co_limit(mcf->requests == NGX_CONF_UNSET_UINT ? 512
-                                                        : mcf->requests);
-
-    if (vault_thread_start(cycle) != NGX_OK
-        || vault_http_start(cycle) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    agent = mcf->agents.elts;
-
-    for (i = 0; i < mcf->agents.nelts; i++) {
-        if (vault_agent_start(agent[i], cycle) != NGX_OK) {
-            return NGX_ERROR;
-        }
-    }
-
-    /* one worker writes files */
-    if (ngx_worker == 0
-        && vault_agent_secrets_start(&mcf->secrets, cycle) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    if (mcf->extension.name.len
-        && vault_extension_start(&mcf->extension, cycle) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    return vault_start_vaults(cycle, mcf);
+    return vault_process_start(cycle, mcf) == NGX_OK
+           ? vault_start_vaults(cycle, mcf) : NGX_ERROR;
 }
 
 
@@ -431,7 +334,6 @@ static void
 vault_exit_process(ngx_cycle_t *cycle)
 {
     ngx_uint_t          i;
-    vault_agent_t     **agent;
     vault_srv_conf_t  **scf;
     vault_main_conf_t  *mcf;
 
@@ -440,24 +342,7 @@ vault_exit_process(ngx_cycle_t *cycle)
         return;
     }
 
-    vault_agent_secrets_stop();
-    vault_driver_stop();
-    vault_http_stop();
-    vault_thread_stop();
-
-    agent = mcf->agents.elts;
-
-    for (i = 0; i < mcf->agents.nelts; i++) {
-        vault_agent_stop(agent[i]);
-
-        if (ngx_process == NGX_PROCESS_SINGLE) {
-            vault_agent_wipe(agent[i]);
-        }
-    }
-
-    if (mcf->aws) {
-        vault_aws_stop(mcf->aws);
-    }
+    vault_process_stop(mcf);
 
     scf = mcf->vaults.elts;
 
@@ -468,22 +353,5 @@ vault_exit_process(ngx_cycle_t *cycle)
         if (scf[i]->vault.mail) {
             vault_mail_stop(scf[i]->vault.mail);
         }
-    }
-}
-
-
-/* The last to hold the shared memory. */
-static void
-vault_exit_master(ngx_cycle_t *cycle)
-{
-    ngx_uint_t          i;
-    vault_agent_t     **agent;
-    vault_main_conf_t  *mcf;
-
-    mcf = vault_main_conf(cycle);
-    agent = mcf ? mcf->agents.elts : NULL;
-
-    for (i = 0; mcf && i < mcf->agents.nelts; i++) {
-        vault_agent_end(agent[i], cycle);
     }
 }

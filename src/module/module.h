@@ -93,10 +93,8 @@ extern ngx_module_t  ngx_http_vault_module;
 
 /* settings.c: nginx's life of a configuration. */
 
-void *vault_create_main_conf(ngx_conf_t *cf);
 void *vault_create_srv_conf(ngx_conf_t *cf);
 char *vault_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child);
-void *vault_create_loc_conf(ngx_conf_t *cf);
 char *vault_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child);
 
 

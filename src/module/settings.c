@@ -2,9 +2,8 @@
  * The configuration: created, inherited, and made into vaults.
  */
 
-#include "agent.h"
-#include "agent_proxy.h"
 #include "bucket.h"
+#include "levels.h"
 #include "module.h"
 #include "../api/api.h"
 #include "../aws/credentials.h"
@@ -13,33 +12,6 @@
 #include "../rules/cache.h"
 #include "../rules/limits.h"
 #include "../rules/signing.h"
-
-
-void *
-vault_create_main_conf(ngx_conf_t *cf)
-{
-    vault_main_conf_t  *mcf;
-
-    mcf = ngx_pcalloc(cf->pool, sizeof(vault_main_conf_t));
-    if (mcf == NULL
-        || ngx_array_init(&mcf->vaults, cf->pool, 2,
-                          sizeof(vault_srv_conf_t *)) != NGX_OK
-        || ngx_array_init(&mcf->agents, cf->pool, 2,
-                          sizeof(vault_agent_t *)) != NGX_OK
-        || ngx_array_init(&mcf->stores, cf->pool, 2,
-                          sizeof(vault_agent_store_t *)) != NGX_OK
-        || ngx_array_init(&mcf->secrets, cf->pool, 2,
-                          sizeof(vault_agent_secret_t)) != NGX_OK
-        || ngx_array_init(&mcf->secret_confs, cf->pool, 2,
-                          sizeof(vault_agent_conf_t *)) != NGX_OK)
-    {
-        return NULL;
-    }
-
-    mcf->requests = NGX_CONF_UNSET_UINT;
-
-    return mcf;
-}
 
 
 void *
@@ -293,23 +265,6 @@ vault_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
 }
 
 
-void *
-vault_create_loc_conf(ngx_conf_t *cf)
-{
-    vault_loc_conf_t  *lcf;
-
-    lcf = ngx_pcalloc(cf->pool, sizeof(vault_loc_conf_t));
-    if (lcf) {
-        lcf->enable = NGX_CONF_UNSET;
-        lcf->bucket = NGX_CONF_UNSET;
-        lcf->agent.proxy = NGX_CONF_UNSET;
-        vault_unset_agent_proxy(&lcf->agent_proxy);
-    }
-
-    return lcf;
-}
-
-
 char *
 vault_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 {
@@ -320,16 +275,9 @@ vault_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_conf_merge_value(conf->enable, prev->enable, 0);
     ngx_conf_merge_value(conf->bucket, prev->bucket, 0);
-    vault_merge_agent(&prev->agent, &conf->agent);
-    vault_merge_agent_proxy(&prev->agent_proxy, &conf->agent_proxy);
 
-    if (conf->agent.proxy) {
-        conf->agent.agent = vault_attach_agent(cf, &conf->agent);
-        if (conf->agent.agent == NULL
-            || vault_attach_agent_proxy(cf, conf) != NGX_OK)
-        {
-            return NGX_CONF_ERROR;
-        }
+    if (vault_merge_level(cf, prev, conf) != NGX_OK) {
+        return NGX_CONF_ERROR;
     }
 
     scf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_vault_module);
