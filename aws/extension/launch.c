@@ -134,6 +134,9 @@ main(int argc, char **argv)
     (void) snprintf(lib, sizeof(lib), "%s/ca.pem", launch.home);
     (void) setenv("AWS_CA_BUNDLE", lib, 0);
 
+    /* the image's is for another OpenSSL, and takes time to read */
+    (void) setenv("OPENSSL_CONF", "/dev/null", 1);
+
     (void) snprintf(loader, sizeof(loader), "%s/lib/ld.so", launch.home);
     (void) snprintf(lib, sizeof(lib), "%s/lib", launch.home);
     (void) snprintf(nginx, sizeof(nginx), "%s/nginx", launch.home);

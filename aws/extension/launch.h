@@ -18,7 +18,7 @@
 
 typedef struct {
     char        name[256];            /* of this file: how it registers */
-    char        home[VAULT_PATH];     /* nginx, module, libraries, ca.pem */
+    char        home[VAULT_PATH];     /* nginx, libc, ca.pem */
     char        temp[VAULT_PATH];     /* what nginx may write to */
 } vault_launch_t;
 

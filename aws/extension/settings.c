@@ -474,22 +474,16 @@ log_level(void)
 static void
 say_head(const vault_launch_t *launch)
 {
-    vault_say("load_module %s/ngx_http_vault_module.so;\n"
-              "daemon off;\nmaster_process off;\nworker_processes 1;\n"
+    vault_say("daemon off;\nmaster_process off;\nworker_processes 1;\n"
               "pid %s/pid;\nerror_log stderr %s;\n"
               "env SSL_CERT_FILE=%s/ca.pem;\n"
               "events { worker_connections 256; }\nhttp {\n"
               "    access_log off;\n    server_tokens off;\n"
               "    tcp_nodelay on;\n"
               "    keepalive_timeout 1d;\n    keepalive_requests 1000000;\n",
-              launch->home, launch->temp, log_level(), launch->home);
+              launch->temp, log_level(), launch->home);
 
-    vault_say("    client_body_temp_path %s/body;\n"
-              "    proxy_temp_path %s/proxy;\n"
-              "    fastcgi_temp_path %s/fastcgi;\n"
-              "    uwsgi_temp_path %s/uwsgi;\n"
-              "    scgi_temp_path %s/scgi;\n", launch->temp, launch->temp,
-              launch->temp, launch->temp, launch->temp);
+    vault_say("    client_body_temp_path %s/body;\n", launch->temp);
 }
 
 
