@@ -127,6 +127,14 @@ sub test_registration {
     is(sql('SELECT email_verified FROM users'
            . " WHERE email = 'open\@example.com'"), "0\n",
        '  and its address not proved');
+
+    sql("DELETE FROM users WHERE email = 'open\@example.com'");
+    refused(finish($server, 'open@example.com', $answer->{json}),
+            qr/Expired/, '  once only');
+    is(finish($server, 'open@example.com',
+              ask($server, 'open@example.com')->{json})->{status}, 200,
+       '  but there may be another');
+    message('open@example.com', qr/^Welcome/);
     ends_clean($server);
 }
 

@@ -229,6 +229,7 @@ register_require_token(vault_request_t *vr, register_form_t *form)
     claims = vault_token_check(vr, &form->token, VAULT_ISSUER_REGISTER);
 
     if (claims == NULL
+        || claims->id.len == 0        /* of an older version */
         || (claims->email_verified != 1 && vault_signup_verifies(vr))
         || claims->subject.len != form->email.len
         || ngx_memcmp(claims->subject.data, form->email.data,
@@ -241,8 +242,7 @@ register_require_token(vault_request_t *vr, register_form_t *form)
     form->name = claims->name;
     form->verified = claims->email_verified == 1;
 
-    vault_proof_used(vr, "register", &form->email, claims->expires,
-                     &form->used);
+    vault_proof_used(vr, "register", claims, &form->used);
 }
 
 
@@ -338,6 +338,7 @@ verify_token(vault_request_t *vr, register_form_t *form, ngx_uint_t mailed)
     vault_claims_init(&claims);
     ngx_str_set(&claims.issuer, VAULT_ISSUER_REGISTER);
     claims.subject = form->email;
+    claims.id = vault_id_create(vr);
     claims.name = form->name;
     claims.email_verified = mailed;
 

@@ -268,19 +268,19 @@ vault_proof_require_link(vault_request_t *vr, const vault_proof_kind_t *kind,
 
 void
 vault_proof_used(vault_request_t *vr, const char *purpose,
-    const ngx_str_t *owner, int64_t expires, vault_proof_t *proof)
+    const vault_claims_t *claims, vault_proof_t *proof)
 {
     static const ngx_str_t  none = ngx_string("");
 
     proof->id = vault_id_create(vr);
-    proof->user_id = *owner;
+    proof->user_id = claims->subject;
     proof->purpose.data = (u_char *) purpose;
     proof->purpose.len = ngx_strlen(purpose);
-    proof->subject = vault_printf(vr, "%L", expires);
+    proof->subject = claims->id;
     proof->hash = none;
     proof->stamp = none;
     proof->created_at = vault_now();
-    proof->expires_at = expires * 1000;
+    proof->expires_at = claims->expires * 1000;
 }
 
 

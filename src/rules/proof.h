@@ -18,6 +18,7 @@
 #define VAULT_RULES_PROOF_H
 
 #include "mailer.h"
+#include "token.h"
 #include "../model/proof.h"
 
 
@@ -70,12 +71,11 @@ vault_user_t *vault_proof_require_link(vault_request_t *vr,
     const ngx_str_t *token, vault_proof_t *proof);
 
 /*
- * The row that says that a signed token of `owner`, which ends at `expires`
- * (seconds), was used: to be inserted with what it was for.  Two of one second
- * count as one.
+ * The row that says that a signed token was used, which has an id: to be
+ * inserted with what it was for.
  */
 void vault_proof_used(vault_request_t *vr, const char *purpose,
-    const ngx_str_t *owner, int64_t expires, vault_proof_t *proof);
+    const vault_claims_t *claims, vault_proof_t *proof);
 
 /* The part of a URL: "%40" for "@". */
 ngx_str_t vault_proof_escape(vault_request_t *vr, const ngx_str_t *text);

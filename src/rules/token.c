@@ -19,6 +19,7 @@ static ngx_str_t  methods = ngx_string("[\"Application\"]");
 static const vault_field_t  claims_out[] = {
     CLAIM("iss", VAULT_TEXT, issuer),
     CLAIM("sub", VAULT_TEXT, subject),
+    CLAIM("jti", VAULT_TEXT, id),
     CLAIM("nbf", VAULT_INT, not_before),
     CLAIM("exp", VAULT_INT, expires),
     CLAIM("name", VAULT_TEXT, name),
@@ -36,6 +37,8 @@ static const vault_field_t  claims_out[] = {
 
 static const vault_field_t  claims_in[] = {
     CLAIM("sub", VAULT_TEXT, subject),
+    CLAIM("jti", VAULT_TEXT, id),
+    CLAIM("exp", VAULT_INT, expires),
     CLAIM("name", VAULT_TEXT, name),
     CLAIM("email_verified", VAULT_BOOL, email_verified),
     CLAIM("sstamp", VAULT_TEXT, stamp),

@@ -26,6 +26,7 @@ typedef struct {
     ngx_str_t  issuer;
     ngx_str_t  subject;               /* user id; e-mail of a registration;
                                          id of a Send */
+    ngx_str_t  id;                    /* of what is good once */
     ngx_str_t  name;
     int64_t    not_before;            /* seconds */
     int64_t    expires;
