@@ -160,11 +160,15 @@ sub lambda {
 
 sub commands {
     my $text = VaultNginx::read_file("$ROOT/ngx_http_vault_module.c");
+    my $agent = VaultNginx::read_file("$ROOT/src/module/agent_commands.h");
     my %place = (MAIN => 'http', SRV => 'server', LOC => 'location');
     my %command;
 
     my ($table) = $text =~ /ngx_command_t\s+\w+\[\] = \{(.*?)^\};/ms;
-    my ($srv) = $text =~ /#define VAULT_SRV\s+(.*)/;
+    $agent =~ s/ *\\$//mg;
+    my ($srv) = $agent =~ /#define VAULT_SRV\s+(.*)/;
+    my ($rows) = $agent =~ /#define VAULT_AGENT_COMMANDS\s(.*)^#endif/ms;
+    $table =~ s/\bVAULT_AGENT_COMMANDS\b/$rows/;
     my $any = "$srv|NGX_HTTP_LOC_CONF";
 
     $table =~ s/vault_srv(?:_secret)?\("(\w+)"/{ ngx_string("$1"), $srv,/g;
