@@ -149,7 +149,8 @@ image-extension:
 	@docker/build extension
 
 .PHONY: bench run demo routes mail-preview clean
-bench: deps release $(UNIT_BUILD)/presign
+bench: release $(UNIT_BUILD)/presign
+	@t/tools/deps bench
 	@t/bench/run
 	@t/bench/lambda
 	@t/bench/agent
