@@ -107,8 +107,15 @@ read_arguments() {
 }
 
 
+# Those of both flavours
+template_parameters() {
+    { cat "$HERE/template.yaml"; "$HERE/zip-template"; } \
+        | sed -n '/^Parameters:/,/^Rules:/p'
+}
+
+
 check_arguments() {
-    local setting
+    local setting known
 
     [[ $STACK =~ ^[a-z][a-z0-9-]{0,31}$ ]] \
         || fail "a stack's name is of small letters, digits and \"-\", as it" \
@@ -121,11 +128,12 @@ check_arguments() {
         *)       fail "--arch is arm64 or x86_64" ;;
     esac
 
+    known=$(template_parameters)
+
     for setting in "${SETTINGS[@]}"; do
         [[ $setting =~ ^[A-Za-z0-9]+= ]] \
             || fail "--set takes NAME=VALUE, not \"$setting\""
-        grep -q "^  ${setting%%=*}:\$" <(sed -n '/^Parameters:/,/^Rules:/p' \
-            "$HERE/template.yaml") \
+        grep -q "^  ${setting%%=*}:\$" <<< "$known" \
             || fail "template.yaml has no parameter \"${setting%%=*}\""
 
         case ${setting%%=*} in
@@ -391,8 +399,7 @@ bring_image() {
 
     # A dry run has no digest yet.
     [[ -z $digest ]] || digest=@$digest
-    PARAMETERS+=("ImageUri=$REPOSITORY${digest:-:$tag}" "ZipBucket=" "ZipKey="
-                 "Architecture=$ARCH")
+    PARAMETERS+=("ImageUri=$REPOSITORY${digest:-:$tag}" "Architecture=$ARCH")
 }
 
 
@@ -423,8 +430,7 @@ bring_zip() {
         run aws_ s3 cp --only-show-errors "$SOURCE" "s3://$bucket/$key"
     fi
 
-    PARAMETERS+=("ImageUri=" "ZipBucket=$bucket" "ZipKey=$key"
-                 "Architecture=$ARCH")
+    PARAMETERS+=("ZipBucket=$bucket" "ZipKey=$key" "Architecture=$ARCH")
 }
 
 
@@ -439,6 +445,18 @@ bring_code() {
 
 
 # The stack
+
+# A stack that is given no code remains of its flavour.
+write_template() {
+    if [[ $CODE = zip
+          || -z $CODE && $STATE != none && -n $(parameter ZipKey) ]]
+    then
+        "$HERE/zip-template" > "$TEMP/template.yaml"
+    else
+        cat "$HERE/template.yaml" > "$TEMP/template.yaml"
+    fi
+}
+
 
 # A file, since arguments of a process can be seen by others on this machine
 write_parameters() {
@@ -488,7 +506,7 @@ deploy() {
     done
 
     run aws_ cloudformation deploy --stack-name "$STACK" \
-        --template-file "$HERE/template.yaml" \
+        --template-file "$TEMP/template.yaml" \
         --capabilities CAPABILITY_IAM --no-fail-on-empty-changeset \
         "${overrides[@]}" >&2 \
         || { why; fail "CloudFormation has refused; what it did is undone"; }
@@ -706,6 +724,7 @@ PARAMETERS+=("${SETTINGS[@]}")
 [[ $STATE != none ]] || PARAMETERS+=("OriginSecret=$(new_secret)")
 
 # What is not said stays as it was; the template may be newer.
+write_template
 deploy "${PARAMETERS[@]}"
 [[ -z $ROTATE ]] || rotate
 

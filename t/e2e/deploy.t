@@ -365,14 +365,20 @@ sub others {
     went_well('the zip flavour', deploy('--zip', "$dir/vault.zip",
                                         '--arch', 'x86_64'));
     my $set = $cloud->state->{stack}{parameters};
-    is($set->{ImageUri}, '', 'has no image');
+    is($set->{ImageUri}, undef, 'has no image');
     is($set->{ZipBucket}, 'vault-code-123456789012-eu-west-1', 'but a bucket');
     like($set->{ZipKey}, qr/^[0-9a-f]{32}-x86_64\.zip$/, 'and its content');
     ok($cloud->state->{buckets}{$set->{ZipBucket}}{$set->{ZipKey}},
        'which is there');
 
+    my $key = $set->{ZipKey};
+    went_well('a setting of it', deploy('--set', 'TrashDays=7'));
+    $set = $cloud->state->{stack}{parameters};
+    is($set->{ZipKey}, $key, 'which remains a zip');
+    is($set->{TrashDays}, '7', 'with the setting');
+
     went_well('from a zip to an image', deploy('--image', $archive));
-    is($cloud->state->{stack}{parameters}{ZipKey}, '', 'leaves the zip');
+    is($cloud->state->{stack}{parameters}{ZipKey}, undef, 'leaves the zip');
 
     my $digest = 'registry.example.com/vault@sha256:' . 'a' x 64;
 

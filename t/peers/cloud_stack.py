@@ -58,7 +58,8 @@ class Stack:
         if "CAPABILITY_IAM" not in capabilities:
             raise ValueError("Requires capabilities: [CAPABILITY_IAM]")
         described = self.template["Parameters"]
-        parameters = dict(self.parameters)
+        parameters = {key: value for key, value in self.parameters.items()
+                      if key in described}
         for key, value in overrides.items():
             if key not in described:
                 raise ValueError(f"Parameters: [{key}] do not exist")
