@@ -89,18 +89,16 @@ TESTS  := $(sort $(wildcard t/*.t))
 E2E    := $(wildcard t/e2e/*.t)
 LONG   := t/e2e/lambda.t t/e2e/image-lambda.t t/e2e/mail.t t/e2e/two-factor.t
 E2E    := $(LONG) $(filter-out $(LONG),$(sort $(E2E)))
-NO_DB  := t/00-% t/01-% t/04-% t/08-% t/09-% t/25-% t/7% \
+NO_DB  := t/00-% t/01-% t/04-% t/08-% t/09-% t/25-% t/7% t/9% \
           t/e2e/agent-% t/e2e/cloudfront.t t/e2e/conf.t t/e2e/run.t \
           t/e2e/template.t t/e2e/deploy.t t/e2e/extension.t t/e2e/image% \
           t/e2e/mail-preview.t t/e2e/pg-% t/e2e/s3-% t/e2e/ses-%
 SQLITE := $(filter-out t/24-%,$(TESTS))
 PG     := $(filter-out t/23-% $(NO_DB),$(TESTS))
 
-# On Aurora DSQL: what waits for a database.  t/2x are the dialects and faults
-# of the others, or have a peer of their own; buckets and SES by themselves want
-# other credentials.  Some once more while COMMITs collide and are cut.
-DSQL   := $(filter-out t/54-% t/60-mail-s%,$(wildcard t/03-*.t \
-              t/1[017]-*.t t/[3-6]*.t))
+# The dialects and pools of the others are left out on Aurora DSQL, which has
+# t/25.  Some once more while COMMITs collide and are cut.
+DSQL   := $(filter-out t/2%,$(PG))
 FAULTY := $(wildcard t/3[0125]-*.t t/4[01]-*.t t/5[02]-*.t)
 
 .PHONY: test
@@ -128,7 +126,7 @@ asan: deps
 	@$(MAKE) -s -j2 asan-build debug
 	@t/e2e/install
 	@VAULT_FLAVOUR=asan t/tools/suite sqlite $(filter-out $(NO_DB),$(SQLITE)) \
-	    $(FAULTS) $(wildcard t/25-*.t t/7*.t)
+	    $(FAULTS) $(wildcard t/25-*.t t/7*.t t/9*.t)
 	@VAULT_FLAVOUR=asan t/tools/suite pg $(PG)
 	@VAULT_FLAVOUR=debug TEST_NGINX_USE_VALGRIND=1 t/tools/suite sqlite $(SMOKE)
 

@@ -591,7 +591,7 @@ stops_clean($server, 'nothing is left behind');
     my $stop = folder_of() . '/stop';
     my @pids = map { asking($servers[$_ % 2], $stop) } 1 .. 6;
 
-    ok(until_true(60, sub { !count("files WHERE state = $DOOMED") }),
+    ok(until_true(180, sub { !count("files WHERE state = $DOOMED") }),
        'a clock runs what is due');
 
     open my $out, '>', $stop or die "$stop: $!\n";
@@ -643,7 +643,7 @@ stops_clean($server, 'nothing is left behind');
     is(count("files WHERE state = $DOOMED"), $left, 'and is respected');
 
     expire_lease('files');
-    ok(until_true(60, sub { !count("files WHERE state = $DOOMED") }),
+    ok(until_true(180, sub { !count("files WHERE state = $DOOMED") }),
        'when it has ended another worker goes on');
     ok(until_true(20, sub { row_of_job('files')->{owner} eq '' }),
        'to the end');
@@ -712,7 +712,7 @@ stops_clean($server, 'nothing is left behind');
            'without finishing the job');
 
     expire_lease('files');
-    ok(until_true(60, sub { !count("files WHERE state = $DOOMED") }),
+    ok(until_true(180, sub { !count("files WHERE state = $DOOMED") }),
        'the new one finishes it');
     is_deeply([$reloads->stop], [], 'a clean end');
 }

@@ -229,6 +229,10 @@ sub vault_server {
     my ($http, $server) = vault_conf(delete $arg{vault});
     my $name = delete $arg{name} || 'server';
 
+    # The keys that are there for DSQL would come before those of a service.
+    $arg{env} = { AWS_ACCESS_KEY_ID => '', %{$arg{env}} }
+        if grep { /^AWS_(?:CONTAINER|EC2)_/ } keys %{$arg{env} // {}};
+
     return VaultNginx->new(
         name   => test_name() . ".$name",
         %arg,

@@ -83,6 +83,11 @@ KEYS = {
         "secret": "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "arn": ARN},
     "AKIAIOSFODNN7EXAMPLE": {           # that of tests with a bucket
         "secret": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "arn": ARN},
+    "AKIDENV": {                        # that of tests with mail
+        "secret": "hidden-env", "arn": ARN},
+    **{f"AKID{n}": {                    # what aws.py gives out
+        "secret": f"secret-{n}", "token": f"token/{n}+==", "arn": ARN}
+       for n in range(1, 100)},
 }
 
 
